@@ -1,0 +1,222 @@
+//! A backend, as the rest of the gateway sees it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::protocol::{RawJson, Revision};
+use crate::resilience::{Bulkhead, Permit, Place, SharedBreaker, Transition};
+use crate::telemetry::backends::{self, Circuit};
+
+use super::child::StderrTail;
+use super::connection::Connection;
+use super::ids::Ids;
+use super::state::{Ready, unix_seconds};
+use super::wire::Outgoing;
+use super::{BackendSettings, Call, Failure, FailureKind, Offer, Sent, Snapshot, State, TransportSettings};
+
+/// Told whenever a backend's state or offer changed.
+pub type Changed = Arc<dyn Fn() + Send + Sync>;
+
+/// One MCP server behind the gateway.
+pub struct Backend {
+    settings: BackendSettings,
+    pub(super) ids: Ids,
+    pub(super) tail: StderrTail,
+    breaker: SharedBreaker,
+    bulkhead: Bulkhead,
+    state: watch::Sender<State>,
+    offer: ArcSwapOption<Offer>,
+    last_error: Mutex<Option<String>>,
+    fetched_at: AtomicU64,
+    restarts: AtomicU64,
+    changed: Changed,
+}
+
+impl Backend {
+    /// A backend that nobody tries to reach yet; see [`Backend::supervise`].
+    pub fn new(settings: BackendSettings, changed: Changed) -> Arc<Self> {
+        let backend = Self {
+            breaker: SharedBreaker::new(settings.breaker.clone()),
+            bulkhead: Bulkhead::new(&settings.concurrency),
+            ids: Ids::default(),
+            tail: Arc::new(Mutex::new(VecDeque::new())),
+            state: watch::Sender::default(),
+            offer: ArcSwapOption::empty(),
+            last_error: Mutex::new(None),
+            fetched_at: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            settings,
+            changed,
+        };
+        backends::state(backend.name(), backend.state.borrow().label());
+        backends::breaker_state(backend.name(), Circuit::Closed);
+        Arc::new(backend)
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// As configured.
+    pub fn settings(&self) -> &BackendSettings {
+        &self.settings
+    }
+
+    /// What it offered when it was last asked; nothing before it was reached for the first time.
+    pub fn offer(&self) -> Option<Arc<Offer>> {
+        self.offer.load_full()
+    }
+
+    /// How it is now.
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Waits until the first attempt to reach it is over.
+    pub async fn first_attempt(&self) {
+        let mut state = self.state.subscribe();
+        let _ = state.wait_for(|state| !matches!(state, State::Connecting)).await;
+    }
+
+    /// Asks for leave to send one call: a connection, a place, the breaker's permit. Nothing is sent.
+    ///
+    /// # Errors
+    /// Down, busy or refused by the breaker; nothing was sent in any of these.
+    pub async fn admit(self: &Arc<Self>) -> Result<Admission, Failure> {
+        let connection = self.connection().await?;
+        let place = self
+            .bulkhead
+            .enter()
+            .await
+            .map_err(|busy| Failure::new(FailureKind::Busy, Sent::No, busy.to_string()))?;
+        let permit = self.breaker.admit(Instant::now()).map_err(|refused| {
+            Failure::new(FailureKind::CircuitOpen, Sent::No, refused.to_string()).retry_after(Some(refused.retry_after))
+        })?;
+        Ok(Admission { backend: Arc::clone(self), connection, place, permit })
+    }
+
+    /// The connection; while the first attempt is under way, waits for it.
+    async fn connection(&self) -> Result<Arc<Connection>, Failure> {
+        let is_connecting = matches!(*self.state.borrow(), State::Connecting);
+        if is_connecting {
+            let _ = timeout(self.settings.timeouts.connect, self.first_attempt()).await;
+        }
+        match &*self.state.borrow() {
+            State::Ready(Ready(connection)) => Ok(Arc::clone(connection)),
+            other => Err(other.refusal()),
+        }
+    }
+
+    /// Records a breaker's transition for operators.
+    pub(super) fn breaker_moved(&self, transition: Option<Transition>) {
+        let circuit = match transition {
+            None => return,
+            Some(Transition::Tripped { cause, open_for }) => {
+                let (backend, cause) = (self.name(), cause.as_str());
+                tracing::warn!(backend, cause, open_ms = open_for.as_millis(), "the circuit opened");
+                Circuit::Open
+            }
+            Some(Transition::Reset) => {
+                tracing::info!(backend = self.name(), "the circuit closed");
+                Circuit::Closed
+            }
+        };
+        backends::breaker_transition(self.name(), circuit);
+        backends::breaker_state(self.name(), circuit);
+    }
+
+    pub(super) fn publish_offer(&self, offer: Offer) {
+        self.fetched_at.store(unix_seconds(SystemTime::now()), Ordering::Relaxed);
+        backends::catalog_fetched(self.name(), SystemTime::now());
+        if self.offer.load().as_deref() != Some(&offer) {
+            self.offer.store(Some(Arc::new(offer)));
+            (self.changed)();
+        }
+    }
+
+    pub(super) fn publish_state(&self, state: State) {
+        if let State::Down { reason, .. } = &state {
+            *self.last_error.lock() = Some(reason.clone());
+        }
+        backends::state(self.name(), state.label());
+        self.state.send_replace(state);
+        (self.changed)();
+    }
+
+    /// A new connection says nothing good or bad of calls before it.
+    pub(super) fn connected_anew(&self, is_restart: bool) {
+        self.breaker_moved(self.breaker.reset());
+        if is_restart {
+            self.restarts.fetch_add(1, Ordering::Relaxed);
+            backends::restarted(self.name());
+        }
+    }
+
+    /// For `/status`.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.state();
+        let revision = match &state {
+            State::Ready(Ready(connection)) => Some(connection.revision()),
+            _ => None,
+        };
+        let retry_after_ms = match &state {
+            State::Down { .. } => state.refusal().retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            _ => None,
+        };
+        Snapshot {
+            name: self.name().to_owned(),
+            state: state.label().as_str(),
+            transport: self.transport(),
+            era: revision.map(|revision| revision.era().as_str()),
+            revision: revision.map(Revision::as_str),
+            breaker: self.breaker.state(Instant::now()).as_str(),
+            in_flight: self.bulkhead.in_flight(),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            retry_after_ms,
+            last_error: self.last_error.lock().clone(),
+            fetched_at: Some(self.fetched_at.load(Ordering::Relaxed)).filter(|at| *at > 0),
+            stderr: self.tail.lock().iter().cloned().collect(),
+        }
+    }
+
+    fn transport(&self) -> &'static str {
+        match self.settings.transport {
+            TransportSettings::Stdio(_) => "stdio",
+            TransportSettings::Http { .. } => "http",
+            TransportSettings::Sse { .. } => "sse",
+        }
+    }
+}
+
+/// Leave to send one call.
+pub struct Admission {
+    pub(super) backend: Arc<Backend>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) place: Place,
+    pub(super) permit: Permit,
+}
+
+impl Admission {
+    /// What the backend speaks on this connection.
+    pub fn revision(&self) -> Revision {
+        self.connection.revision()
+    }
+
+    /// The id the request will have on this hop; also its progress token.
+    pub fn draw_id(&self) -> u64 {
+        self.backend.ids.next()
+    }
+
+    /// Makes the call; nothing is sent until its first event is asked for.
+    pub fn call(self, id: u64, method: &'static str, params: RawJson) -> Call {
+        Call::new(self, Outgoing { id, method, params: Some(params) })
+    }
+}

@@ -1,0 +1,154 @@
+//! One call at a backend: sent once, bounded in time, settled once.
+
+use std::sync::Arc;
+use std::time::Instant as StdInstant;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::protocol::{RawJson, code, method};
+use crate::resilience::{Permit, Place, Verdict};
+
+use super::connection::Connection;
+use super::wire::{Outgoing, Reply, WireEvent};
+use super::{Admission, Backend, Failure, FailureKind, Sent};
+
+/// What happens during a call.
+#[derive(Debug)]
+pub enum CallEvent {
+    /// Progress or a log message, as the backend sent it.
+    Notification {
+        /// `notifications/progress`, `notifications/message` or one this gateway does not know.
+        method: String,
+        /// As sent.
+        params: Option<RawJson>,
+    },
+    /// The backend's answer: its `result` or its `error`. The call is over.
+    Answer(Result<RawJson, RawJson>),
+    /// There is no answer. The call is over.
+    Failed(Failure),
+}
+
+/// A call in flight. Dropping it before it is over cancels it at the backend.
+pub struct Call {
+    backend: Arc<Backend>,
+    connection: Arc<Connection>,
+    outgoing: Outgoing,
+    reply: Option<Reply>,
+    /// Taken when the call is settled; dropped unsettled, it says nothing about the backend.
+    permit: Option<Permit>,
+    _place: Place,
+    /// Moves with each progress notification, never past `last`.
+    deadline: Instant,
+    last: Instant,
+}
+
+impl Call {
+    pub(super) fn new(admission: Admission, outgoing: Outgoing) -> Self {
+        let Admission { backend, connection, place, permit } = admission;
+        let timeouts = &backend.settings().timeouts;
+        let now = Instant::now();
+        Self {
+            deadline: now + timeouts.call.min(timeouts.total),
+            last: now + timeouts.total,
+            backend,
+            connection,
+            outgoing,
+            reply: None,
+            permit: Some(permit),
+            _place: place,
+        }
+    }
+
+    /// The next event. Must be awaited to its end, or the call dropped: the request is sent within.
+    pub async fn next(&mut self) -> CallEvent {
+        let deadline = self.deadline;
+        match timeout_at(deadline, self.step()).await {
+            Ok(WireEvent::Notification { method, params }) => {
+                self.extend(&method);
+                CallEvent::Notification { method, params }
+            }
+            Ok(WireEvent::Answer(outcome)) => {
+                self.settle(verdict_of(&outcome));
+                CallEvent::Answer(outcome)
+            }
+            Ok(WireEvent::Failed(failure)) => self.fail(failure),
+            Err(_) => {
+                let failure = Failure::timeout(self.sent(), self.limit());
+                self.fail(failure)
+            }
+        }
+    }
+
+    async fn step(&mut self) -> WireEvent {
+        if let Some(reply) = &mut self.reply {
+            return reply.next().await;
+        }
+        match self.connection.start(&self.outgoing).await {
+            Ok(reply) => self.reply.insert(reply).next().await,
+            Err(failure) => WireEvent::Failed(failure),
+        }
+    }
+
+    fn extend(&mut self, name: &str) {
+        if name == method::PROGRESS {
+            let timeouts = &self.backend.settings().timeouts;
+            self.deadline = (Instant::now() + timeouts.call).min(self.last);
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) -> CallEvent {
+        let could_not_connect = failure.kind == FailureKind::Unavailable && failure.sent == Sent::No && failure.http_status.is_none();
+        if could_not_connect {
+            self.connection.signals().lose(failure.message.clone());
+        }
+        self.settle(failure.verdict());
+        CallEvent::Failed(failure)
+    }
+
+    fn settle(&mut self, verdict: Verdict) {
+        if let Some(permit) = self.permit.take() {
+            self.backend.breaker_moved(permit.settle(verdict, StdInstant::now()));
+        }
+        // Tells the backend that nobody waits any more, if it still works on the call.
+        self.reply = None;
+    }
+
+    fn sent(&self) -> Sent {
+        match &self.reply {
+            Some(Reply::Pipe(reply)) => reply.sent(),
+            Some(Reply::Http(_)) | None => Sent::Maybe,
+        }
+    }
+
+    /// The deadline that passed, as configured.
+    fn limit(&self) -> std::time::Duration {
+        let timeouts = &self.backend.settings().timeouts;
+        if self.deadline >= self.last { timeouts.total } else { timeouts.call }
+    }
+}
+
+/// An error is an answer: only one that says the server itself failed counts against the backend.
+fn verdict_of(outcome: &Result<RawJson, RawJson>) -> Verdict {
+    let Err(error) = outcome else { return Verdict::Success };
+    match error.get("code").and_then(|code| code.to::<i32>()) {
+        Some(code::INTERNAL_ERROR) | None => Verdict::Failure,
+        Some(code::INVALID_REQUEST | code::METHOD_NOT_FOUND | code::INVALID_PARAMS) => Verdict::Neutral,
+        Some(_) => Verdict::Success,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_a_failing_server_counts_against_the_backend() {
+        let error = |code: i32| verdict_of(&Err(RawJson::of(&json!({"code": code, "message": ""}))));
+        assert_eq!(verdict_of(&Ok(RawJson::of(&json!({"isError": true})))), Verdict::Success);
+        assert_eq!(error(-32603), Verdict::Failure);
+        assert_eq!(error(-32602), Verdict::Neutral);
+        assert_eq!(error(-32002), Verdict::Success);
+        assert_eq!(verdict_of(&Err(RawJson::of("no error object"))), Verdict::Failure);
+    }
+}

@@ -1,0 +1,179 @@
+//! A child process that cannot leak: its own process group, a stop sequence, a bounded tail of its
+//! standard error.
+
+use std::collections::VecDeque;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process_group};
+use secrecy::ExposeSecret;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{ChildStdin, ChildStdout, Command};
+
+use super::ProcessSettings;
+
+/// How long each step of the stop sequence waits for the next.
+const STOP_STEP: Duration = Duration::from_secs(3);
+/// Lines of standard error that are kept, and the length each is cut to.
+const TAIL_LINES: usize = 40;
+const TAIL_LINE_BYTES: usize = 400;
+
+/// Variables a child inherits; everything else, other backends' secrets above all, it must be given.
+const INHERITED: [&str; 22] = [
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "TZ", "TMPDIR", "NODE_PATH", "NVM_DIR",
+    "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "NODE_EXTRA_CA_CERTS", "VIRTUAL_ENV",
+];
+
+/// The last lines a child wrote to standard error.
+pub(super) type StderrTail = Arc<Mutex<VecDeque<String>>>;
+
+/// A running child.
+#[derive(Debug)]
+pub(super) struct Child {
+    process: tokio::process::Child,
+    /// Of the group the child leads; kept after the child itself is reaped, for its own children.
+    group: Option<Pid>,
+    /// Held open for a server that is reached otherwise: its end tells the server that it is alone.
+    stdin: Option<ChildStdin>,
+}
+
+/// The ends of a child that speaks over its standard streams.
+pub(super) struct Pipes {
+    pub stdin: ChildStdin,
+    pub stdout: ChildStdout,
+}
+
+impl Child {
+    /// Starts `settings.command`; its standard error is read into `tail` and the log.
+    ///
+    /// # Errors
+    /// What the system said, with the command's name.
+    pub(super) fn spawn(settings: &ProcessSettings, backend: &str, tail: &StderrTail) -> io::Result<(Self, Option<Pipes>)> {
+        let mut process = command(settings)?.spawn().map_err(|error| describe(settings, &error))?;
+        if let Some(stderr) = process.stderr.take() {
+            tokio::spawn(read_stderr(stderr, backend.to_owned(), Arc::clone(tail)));
+        }
+        let pipes = match (process.stdin.take(), process.stdout.take()) {
+            (Some(stdin), Some(stdout)) => Some(Pipes { stdin, stdout }),
+            _ => None,
+        };
+        let group = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        Ok((Self { process, group, stdin: None }, pipes))
+    }
+
+    /// Holds the child's standard input open until the child is stopped.
+    pub(super) fn keep_stdin(&mut self, stdin: Option<ChildStdin>) {
+        self.stdin = stdin;
+    }
+
+    /// Waits until the child itself has ended. Cancel-safe.
+    pub(super) async fn ended(&mut self) -> String {
+        match self.process.wait().await {
+            Ok(status) => describe_exit(status),
+            Err(error) => format!("the process cannot be waited for: {error}"),
+        }
+    }
+
+    /// Stops the child and all it started: the caller has closed its standard input; after 3 s comes
+    /// SIGTERM, after 3 s more SIGKILL, each to the whole group.
+    pub(super) async fn stop(mut self) {
+        drop(self.stdin.take());
+        for signal in [Signal::TERM, Signal::KILL] {
+            if tokio::time::timeout(STOP_STEP, self.process.wait()).await.is_ok() {
+                break;
+            }
+            self.signal(signal);
+        }
+        let _ = self.process.wait().await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Child {
+    /// Whatever is left of the group ends here, synchronously: at shutdown no task runs any more.
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+fn command(settings: &ProcessSettings) -> io::Result<Command> {
+    let program = match settings.command.as_str() {
+        "switchyard" => std::env::current_exe()?,
+        other => other.into(),
+    };
+    let mut command = Command::new(program);
+    command
+        .args(&settings.args)
+        .current_dir(&settings.cwd)
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| is_inherited(&name.to_string_lossy())))
+        .envs(settings.env.iter().map(|(name, value)| (name, value.expose_secret())))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    Ok(command)
+}
+
+fn is_inherited(name: &str) -> bool {
+    name.starts_with("LC_") || INHERITED.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn describe(settings: &ProcessSettings, error: &io::Error) -> io::Error {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound if !settings.cwd.is_dir() => {
+            format!("its working directory {} does not exist", settings.cwd.display())
+        }
+        io::ErrorKind::NotFound => "no such program; give its full path, or put it on PATH".to_owned(),
+        _ => error.to_string(),
+    };
+    io::Error::new(error.kind(), format!("failed to start `{}`: {hint}", settings.command))
+}
+
+fn describe_exit(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("the process exited with code {code}"),
+        None => format!("the process was ended by a signal ({status})"),
+    }
+}
+
+/// Keeps the last lines, cut to a bounded length; lines without end are cut, not collected.
+async fn read_stderr(mut stderr: impl AsyncRead + Unpin, backend: String, tail: StderrTail) {
+    let mut chunk = [0u8; 4096];
+    let mut line = Vec::new();
+    while let Ok(length) = stderr.read(&mut chunk).await {
+        if length == 0 {
+            break;
+        }
+        for byte in &chunk[..length] {
+            match byte {
+                b'\n' => keep_line(&backend, &tail, std::mem::take(&mut line)),
+                _ if line.len() < TAIL_LINE_BYTES => line.push(*byte),
+                _ => {}
+            }
+        }
+    }
+    if !line.is_empty() {
+        keep_line(&backend, &tail, line);
+    }
+}
+
+fn keep_line(backend: &str, tail: &StderrTail, line: Vec<u8>) {
+    let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+    tracing::debug!(backend, line, "backend wrote to standard error");
+    let mut tail = tail.lock();
+    if tail.len() == TAIL_LINES {
+        tail.pop_front();
+    }
+    tail.push_back(line);
+}

@@ -1,0 +1,140 @@
+//! From settings to a connection: start the process, connect, agree.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::protocol::Era;
+
+use super::child::{Child, StderrTail};
+use super::connection::{Connection, Established, Wire};
+use super::handshake::{self, Agreement, Refusal};
+use super::http::HttpConnection;
+use super::ids::Ids;
+use super::signals::Signals;
+use super::{BackendSettings, Failure, ProcessSettings, RemoteSettings, TransportSettings, sse, stdio};
+
+/// Wait between attempts while a process that was just started does not listen yet.
+const NOT_LISTENING: Duration = Duration::from_millis(50);
+
+/// One attempt to reach a backend.
+pub(super) struct Attempt<'a> {
+    pub settings: &'a BackendSettings,
+    pub ids: &'a Ids,
+    pub tail: &'a StderrTail,
+    /// What an earlier attempt found out.
+    pub known: Option<Era>,
+}
+
+impl Attempt<'_> {
+    /// Reaches the backend.
+    ///
+    /// # Errors
+    /// [`Refusal::FellOverProbe`] when the next attempt must not probe for the modern era.
+    pub(super) async fn run(&self) -> Result<Established, Refusal> {
+        match &self.settings.transport {
+            TransportSettings::Stdio(process) => self.stdio(process).await,
+            TransportSettings::Http { remote, process } => {
+                self.launched(process.as_ref(), || self.http(remote)).await
+            }
+            TransportSettings::Sse { remote, process } => {
+                self.launched(process.as_ref(), || async { self.sse(remote).await.map_err(Refusal::from) }).await
+            }
+        }
+    }
+
+    async fn stdio(&self, process: &ProcessSettings) -> Result<Established, Refusal> {
+        let timeouts = &self.settings.timeouts;
+        let (pipe, child) = stdio::connect(process, &self.settings.name, self.tail, Signals::default())?;
+        let agreed = timeout_at(
+            Instant::now() + timeouts.start,
+            handshake::over_pipe(&pipe, self.ids, self.known, timeouts.connect),
+        );
+        let failed = match agreed.await {
+            Ok(Ok(agreement)) => return Ok(self.established(Wire::Pipe(pipe), agreement, Some(child))),
+            Ok(Err(refusal)) => refusal,
+            Err(_) => Refusal::Failed(Failure::unavailable(format!(
+                "the process did not finish the handshake in {}",
+                humantime::format_duration(timeouts.start)
+            ))),
+        };
+        pipe.lose("the handshake failed");
+        child.stop().await;
+        Err(failed)
+    }
+
+    async fn http(&self, remote: &RemoteSettings) -> Result<(Wire, Agreement), Refusal> {
+        let limit = self.settings.timeouts.connect;
+        let connection = HttpConnection::new(remote, self.ids.clone(), Signals::default(), limit)?;
+        let connection = Arc::new(connection);
+        match handshake::over_http(&connection, self.known).await {
+            Ok(agreement) => Ok((Wire::Http(connection), agreement)),
+            Err(Refusal::NotStreamable(failure)) => {
+                self.sse(remote).await.map_err(|_not_sse_either| Refusal::Failed(failure))
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    async fn sse(&self, remote: &RemoteSettings) -> Result<(Wire, Agreement), Failure> {
+        let limit = self.settings.timeouts.connect;
+        let pipe = sse::connect(remote, Signals::default(), limit).await?;
+        let agreeing = handshake::over_pipe(&pipe, self.ids, Some(Era::Legacy), limit);
+        let agreed = timeout_at(Instant::now() + limit, agreeing).await;
+        let failure = match agreed {
+            Ok(Ok(agreement)) => return Ok((Wire::Pipe(pipe), agreement)),
+            Ok(Err(Refusal::Failed(failure) | Refusal::FellOverProbe(failure) | Refusal::NotStreamable(failure))) => failure,
+            Err(_) => Failure::unavailable(format!("no answer to `initialize` in {}", humantime::format_duration(limit))),
+        };
+        pipe.lose("the handshake failed");
+        Err(failure)
+    }
+
+    /// Starts the process, if there is one, and connects until it listens, it ends, or time is up.
+    async fn launched<F, Connecting>(&self, process: Option<&ProcessSettings>, connect: F) -> Result<Established, Refusal>
+    where
+        F: Fn() -> Connecting,
+        Connecting: Future<Output = Result<(Wire, Agreement), Refusal>>,
+    {
+        let Some(process) = process else {
+            let (wire, agreement) = connect().await?;
+            return Ok(self.established(wire, agreement, None));
+        };
+        let (mut child, pipes) = Child::spawn(process, &self.settings.name, self.tail)
+            .map_err(|error| Failure::unavailable(error.to_string()))?;
+        // Its standard input stays open for as long as the gateway lives: when it closes, the server
+        // may know that it is alone. What it prints is not a message and is thrown away.
+        let kept = pipes.map(|pipes| {
+            tokio::spawn(discard(pipes.stdout));
+            pipes.stdin
+        });
+        let deadline = Instant::now() + self.settings.timeouts.start;
+        let refusal = loop {
+            let attempt = tokio::select! {
+                attempt = connect() => attempt,
+                reason = child.ended() => break Failure::unavailable(reason).into(),
+            };
+            match attempt {
+                Ok((wire, agreement)) => {
+                    child.keep_stdin(kept);
+                    return Ok(self.established(wire, agreement, Some(child)));
+                }
+                Err(refusal) if Instant::now() >= deadline => break refusal,
+                Err(_not_yet) => sleep(NOT_LISTENING).await,
+            }
+        };
+        drop(kept);
+        child.stop().await;
+        Err(refusal)
+    }
+
+    fn established(&self, wire: Wire, agreement: Agreement, child: Option<Child>) -> Established {
+        let connection = Arc::new(Connection::new(wire, agreement, self.ids.clone()));
+        Established { connection, child }
+    }
+}
+
+async fn discard(mut stdout: tokio::process::ChildStdout) {
+    let _ = tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await;
+}

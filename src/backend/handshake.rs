@@ -1,0 +1,277 @@
+//! Which era a backend speaks, and what it says it can do.
+//!
+//! The rules are those of MCP 2026-07-28 (basic/versioning, backward compatibility): ask
+//! `server/discover` first; what does not answer it as a modern server would is asked `initialize`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::protocol::{Era, RawJson, Revision, code, gateway_info, meta_key, method};
+
+use super::Failure;
+use super::http::{Hop, HttpConnection, is_modern_error};
+use super::ids::Ids;
+use super::pipe::Pipe;
+use super::wire::{Outgoing, Reply};
+
+/// What a backend said about itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Agreement {
+    pub revision: Revision,
+    pub capabilities: RawJson,
+    pub instructions: Option<String>,
+}
+
+impl Agreement {
+    /// Whether the backend says it has `list`: `tools`, `prompts` or `resources`.
+    pub(super) fn offers(&self, list: &str) -> bool {
+        self.capabilities.get(list).is_some()
+    }
+
+    /// Whether it says it will tell when `list` changes.
+    pub(super) fn list_may_change(&self, list: &str) -> bool {
+        let flag = self.capabilities.get(list).and_then(|list| list.get("listChanged"));
+        flag.and_then(|flag| flag.to::<bool>()).unwrap_or(false)
+    }
+
+    fn read(result: &RawJson, revision: Revision) -> Self {
+        Self {
+            revision,
+            capabilities: result.get("capabilities").unwrap_or_else(RawJson::empty_object),
+            instructions: result.get("instructions").and_then(|text| text.to()),
+        }
+    }
+
+    /// For a server that speaks modern errors but knows no `server/discover`.
+    fn assumed() -> Self {
+        let capabilities = RawJson::of(&json!({"tools": {}, "prompts": {}, "resources": {}}));
+        Self { revision: Revision::LATEST, capabilities, instructions: None }
+    }
+}
+
+/// Why there is no agreement.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// For good or for now.
+    Failed(Failure),
+    /// The connection ended over the modern probe: some old servers fall over a method they do not
+    /// know. The next attempt must not probe.
+    FellOverProbe(Failure),
+    /// The endpoint does not know Streamable HTTP; HTTP+SSE may be worth a try.
+    NotStreamable(Failure),
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// `_meta` of a request the gateway makes on its own account to a modern backend.
+pub(super) fn own_meta() -> RawJson {
+    RawJson::of(&json!({
+        meta_key::PROTOCOL_VERSION: Revision::LATEST.as_str(),
+        meta_key::CLIENT_CAPABILITIES: {},
+        meta_key::CLIENT_INFO: gateway_info(),
+    }))
+}
+
+fn discover(ids: &Ids) -> Outgoing {
+    let params = json!({ "_meta": own_meta().to::<Value>() });
+    Outgoing { id: ids.next(), method: method::DISCOVER, params: Some(RawJson::of(&params)) }
+}
+
+fn initialize(ids: &Ids) -> Outgoing {
+    let params = json!({
+        "protocolVersion": Revision::LATEST_LEGACY.as_str(),
+        "capabilities": {},
+        "clientInfo": gateway_info(),
+    });
+    Outgoing { id: ids.next(), method: method::INITIALIZE, params: Some(RawJson::of(&params)) }
+}
+
+/// What the probe showed.
+enum Probe {
+    Modern(Agreement),
+    /// It refuses our version but lists it as supported: ask once more.
+    Again,
+    Legacy,
+}
+
+fn judge(outcome: &Result<RawJson, RawJson>, status: Option<StatusCode>) -> Probe {
+    let supports = |list: Option<RawJson>| {
+        let versions = list.and_then(|list| list.to::<Vec<String>>()).unwrap_or_default();
+        versions.iter().any(|version| version == Revision::LATEST.as_str())
+    };
+    match outcome {
+        Ok(result) if supports(result.get("supportedVersions")) => {
+            Probe::Modern(Agreement::read(result, Revision::LATEST))
+        }
+        Ok(_) => Probe::Legacy,
+        Err(error) if error.get("code").and_then(|code| code.to()) == Some(code::UNSUPPORTED_VERSION) => {
+            let listed = supports(error.get("data").and_then(|data| data.get("supported")));
+            if listed { Probe::Again } else { Probe::Legacy }
+        }
+        Err(error) if is_modern_error(error, status) => Probe::Modern(Agreement::assumed()),
+        Err(_) => Probe::Legacy,
+    }
+}
+
+/// Agrees with a backend over Streamable HTTP and settles how requests are sent from now on.
+pub(super) async fn over_http(connection: &Arc<HttpConnection>, known: Option<Era>) -> Result<Agreement, Refusal> {
+    if known != Some(Era::Legacy) {
+        for _ in 0..2 {
+            match probe_http(connection).await? {
+                Probe::Modern(agreement) => {
+                    connection.agree(Hop::Modern);
+                    return Ok(agreement);
+                }
+                Probe::Again => {}
+                Probe::Legacy => break,
+            }
+        }
+    }
+    initialize_http(connection).await.map_err(|failure| match failure.http_status {
+        Some(400 | 404 | 405) => Refusal::NotStreamable(failure),
+        _ => Refusal::Failed(failure),
+    })
+}
+
+async fn probe_http(connection: &Arc<HttpConnection>) -> Result<Probe, Failure> {
+    let limit = connection.limit();
+    let asking = async {
+        let reply = connection.send(&Hop::Modern, &discover(connection.ids())).await?;
+        let status = reply.status();
+        match Reply::Http(Box::new(reply)).answer().await {
+            Ok(outcome) => Ok(judge(&outcome, Some(status))),
+            Err(_) if says_legacy(status) => Ok(Probe::Legacy),
+            Err(failure) => Err(failure),
+        }
+    };
+    timeout(limit, asking).await.unwrap_or_else(|_| Err(unanswered(method::DISCOVER, limit)))
+}
+
+/// 401 and 403 say nothing about the era, 5xx says unreachable; any other refusal is an old server's.
+fn says_legacy(status: StatusCode) -> bool {
+    status.is_success() || (status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 429))
+}
+
+fn unanswered(method: &str, limit: Duration) -> Failure {
+    let limit = humantime::format_duration(limit);
+    Failure::unavailable(format!("no answer to `{method}` in {limit}"))
+}
+
+/// Opens a session of the legacy era.
+pub(super) async fn initialize_http(connection: &Arc<HttpConnection>) -> Result<Agreement, Failure> {
+    let limit = connection.limit();
+    let opening = async {
+        let reply = connection.send(&Hop::Opening, &initialize(connection.ids())).await?;
+        let (session, status) = (reply.session(), reply.status());
+        let outcome = Reply::Http(Box::new(reply)).answer().await;
+        let agreement = accept(outcome?).map_err(|failure| failure.with_status(status.as_u16()))?;
+        connection.agree(Hop::Legacy { revision: agreement.revision, session });
+        connection.notify(method::INITIALIZED, None).await;
+        Ok(agreement)
+    };
+    timeout(limit, opening).await.unwrap_or_else(|_| Err(unanswered(method::INITIALIZE, limit)))
+}
+
+fn accept(outcome: Result<RawJson, RawJson>) -> Result<Agreement, Failure> {
+    let result = outcome.map_err(|error| Failure::unavailable(format!("`initialize` was refused: {}", message_of(&error))))?;
+    let version = result.get("protocolVersion").and_then(|version| version.to::<String>()).unwrap_or_default();
+    match Revision::parse(&version) {
+        Some(revision) if revision.era() == Era::Legacy => Ok(Agreement::read(&result, revision)),
+        _ => Err(Failure::unavailable(format!(
+            "the backend answered `initialize` with protocol version `{}`, which the gateway does not speak there",
+            version.chars().take(32).collect::<String>()
+        ))),
+    }
+}
+
+/// The message of a backend's error, bounded.
+pub(super) fn message_of(error: &RawJson) -> String {
+    let message = error.get("message").and_then(|message| message.to::<String>()).unwrap_or_default();
+    message.chars().take(200).collect()
+}
+
+/// Agrees with a backend over stdio. Until it has said anything at all, a slow start cannot be told
+/// from a server that ignores what it does not know: after `patience` it is asked both.
+pub(super) async fn over_pipe(pipe: &Pipe, ids: &Ids, known: Option<Era>, patience: Duration) -> Result<Agreement, Refusal> {
+    if known == Some(Era::Legacy) {
+        return Ok(initialize_pipe(pipe, ids).await?);
+    }
+    let mut probe = Box::pin(probe_pipe(pipe, ids));
+    let judged = match timeout(patience, &mut probe).await {
+        Ok(judged) => judged,
+        Err(_) => tokio::select! {
+            judged = &mut probe => judged,
+            agreement = initialize_pipe(pipe, ids) => return Ok(agreement?),
+        },
+    };
+    match judged.map_err(Refusal::FellOverProbe)? {
+        Probe::Modern(agreement) => Ok(agreement),
+        Probe::Again => match probe_pipe(pipe, ids).await? {
+            Probe::Modern(agreement) => Ok(agreement),
+            _ => Ok(initialize_pipe(pipe, ids).await?),
+        },
+        Probe::Legacy => Ok(initialize_pipe(pipe, ids).await?),
+    }
+}
+
+async fn probe_pipe(pipe: &Pipe, ids: &Ids) -> Result<Probe, Failure> {
+    let outcome = Reply::Pipe(pipe.start(&discover(ids))?).answer().await?;
+    Ok(judge(&outcome, None))
+}
+
+async fn initialize_pipe(pipe: &Pipe, ids: &Ids) -> Result<Agreement, Failure> {
+    let outcome = Reply::Pipe(pipe.start(&initialize(ids))?).answer().await?;
+    let agreement = accept(outcome)?;
+    pipe.notify(method::INITIALIZED, None);
+    Ok(agreement)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn raw(value: Value) -> RawJson {
+        RawJson::of(&value)
+    }
+
+    fn word(outcome: Result<Value, Value>, status: Option<u16>) -> &'static str {
+        let status = status.map(|status| StatusCode::from_u16(status).unwrap());
+        match judge(&outcome.map(raw).map_err(raw), status) {
+            Probe::Modern(_) => "modern",
+            Probe::Again => "again",
+            Probe::Legacy => "legacy",
+        }
+    }
+
+    #[test]
+    fn the_era_is_read_from_the_answer_as_the_specification_says() {
+        let error = |code: i32| Err(json!({"code": code, "message": ""}));
+        let both = json!(["2025-11-25", "2026-07-28"]);
+        assert_eq!(word(Ok(json!({"supportedVersions": both, "capabilities": {}})), None), "modern");
+        assert_eq!(word(Ok(json!({"supportedVersions": ["2025-11-25"]})), None), "legacy");
+        assert_eq!(word(Ok(json!({})), Some(200)), "legacy");
+        assert_eq!(word(error(-32020), Some(400)), "modern");
+        assert_eq!(word(error(-32601), Some(404)), "modern");
+        assert_eq!(word(error(-32601), Some(200)), "legacy");
+        assert_eq!(word(error(-32601), None), "legacy");
+        assert_eq!(word(error(-32000), Some(400)), "legacy");
+        assert_eq!(word(Err(json!({"code": -32022, "data": {"supported": both}})), Some(400)), "again");
+        assert_eq!(word(Err(json!({"code": -32022, "data": {"supported": ["2027-01-01"]}})), Some(400)), "legacy");
+    }
+
+    #[test]
+    fn refusals_of_credentials_and_failures_say_nothing_about_the_era() {
+        let says = |status| says_legacy(StatusCode::from_u16(status).unwrap());
+        assert!(says(400) && says(404) && says(405) && says(200));
+        assert!(!says(401) && !says(403) && !says(429) && !says(500) && !says(503));
+    }
+}

@@ -1,0 +1,210 @@
+//! Streamable HTTP: one POST per request, its answer as JSON or as an event stream.
+
+mod headers;
+mod reply;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use reqwest::{Client, Response};
+use url::Url;
+
+use crate::protocol::{Id, RawJson, Revision, frame, header};
+
+pub(super) use headers::fixed as fixed_headers;
+pub(super) use reply::{HttpReply, is_event_stream, is_modern_error};
+pub(super) use stream::{follow, listen_params};
+
+use super::handshake;
+use super::ids::Ids;
+use super::signals::Signals;
+use super::wire::Outgoing;
+use super::{Failure, FailureKind, RemoteSettings, Sent};
+
+/// What the gateway says about itself with each request to this backend.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Hop {
+    /// The `initialize` request: nothing is agreed yet.
+    Opening,
+    /// After `initialize`.
+    Legacy { revision: Revision, session: Option<HeaderValue> },
+    /// Headers mirror the body, there is no session.
+    Modern,
+}
+
+impl Hop {
+    fn session(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Legacy { session, .. } => session.as_ref(),
+            Self::Opening | Self::Modern => None,
+        }
+    }
+}
+
+/// A backend over Streamable HTTP. There is no connection to lose: a session at most, which is
+/// opened again when the backend has forgotten it.
+#[derive(Debug)]
+pub(super) struct HttpConnection {
+    client: Client,
+    url: Url,
+    headers: HeaderMap,
+    hop: ArcSwap<Hop>,
+    /// Held while a session is opened, so that a hundred calls that meet a 404 open one.
+    renewal: tokio::sync::Mutex<()>,
+    ids: Ids,
+    signals: Signals,
+    /// For everything that is no call.
+    limit: Duration,
+}
+
+impl HttpConnection {
+    /// Nothing is sent yet.
+    ///
+    /// # Errors
+    /// A header that HTTP cannot carry, or no TLS roots.
+    pub(super) fn new(remote: &RemoteSettings, ids: Ids, signals: Signals, limit: Duration) -> Result<Self, Failure> {
+        Ok(Self {
+            client: client(limit)?,
+            url: remote.url.clone(),
+            headers: headers::fixed(&remote.headers)?,
+            hop: ArcSwap::from_pointee(Hop::Opening),
+            renewal: tokio::sync::Mutex::default(),
+            ids,
+            signals,
+            limit,
+        })
+    }
+
+    pub(super) fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    pub(super) fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    /// Settles how requests are sent from now on.
+    pub(super) fn agree(&self, hop: Hop) {
+        self.hop.store(Arc::new(hop));
+    }
+
+    /// Sends a request the way that was agreed. A session that the backend has forgotten (404: the
+    /// request was certainly not processed) is opened again, and the request sent once more.
+    pub(super) async fn start(self: &Arc<Self>, outgoing: &Outgoing) -> Result<HttpReply, Failure> {
+        let hop = self.hop.load_full();
+        let reply = self.send(&hop, outgoing).await?;
+        if reply.status() != StatusCode::NOT_FOUND || hop.session().is_none() {
+            return Ok(reply);
+        }
+        reply.forget();
+        self.renew(&hop).await?;
+        self.send(&self.hop.load_full(), outgoing).await
+    }
+
+    async fn renew(self: &Arc<Self>, stale: &Hop) -> Result<(), Failure> {
+        let _only_one = self.renewal.lock().await;
+        if self.hop.load().as_ref() != stale {
+            return Ok(());
+        }
+        tracing::info!(url = %self.url.origin().ascii_serialization(), "the backend forgot the session; opening another");
+        handshake::initialize_http(self).await.map(|_agreement| ())
+    }
+
+    /// Sends a request as `hop` says.
+    pub(super) async fn send(self: &Arc<Self>, hop: &Hop, outgoing: &Outgoing) -> Result<HttpReply, Failure> {
+        let text = frame::request(&Id::number(outgoing.id), outgoing.method, outgoing.params.as_ref());
+        let guard = reply::CancelGuard::new(Arc::clone(self), hop, outgoing);
+        let response = self.post(hop, Some(outgoing), text).await;
+        match response {
+            Ok(response) => Ok(HttpReply::new(response, guard)),
+            Err(failure) => {
+                guard.disarm();
+                Err(failure)
+            }
+        }
+    }
+
+    /// Sends a notification or an answer; what the backend says to it matters to nobody.
+    pub(super) async fn post_silent(&self, text: Bytes) {
+        let hop = self.hop.load_full();
+        let sent = tokio::time::timeout(self.limit, self.post(&hop, None, text)).await;
+        if let Ok(Err(failure)) = sent {
+            tracing::debug!(%failure, "a notification did not reach the backend");
+        }
+    }
+
+    pub(super) async fn notify(&self, name: &str, params: Option<&RawJson>) {
+        self.post_silent(frame::notification(name, params)).await;
+    }
+
+    async fn post(&self, hop: &Hop, outgoing: Option<&Outgoing>, text: Bytes) -> Result<Response, Failure> {
+        let request = self
+            .client
+            .post(self.url.clone())
+            .headers(self.headers.clone())
+            .headers(headers::of_hop(hop, outgoing))
+            .body(text);
+        request.send().await.map_err(|error| describe(&error))
+    }
+
+    /// Opens the stream of messages that belong to no request.
+    async fn get(&self, last_event_id: Option<&str>) -> Result<Response, Failure> {
+        let mut request = self
+            .client
+            .get(self.url.clone())
+            .headers(self.headers.clone())
+            .headers(headers::of_hop(&self.hop.load(), None))
+            .header(http::header::ACCEPT, "text/event-stream");
+        if let Some(id) = last_event_id {
+            request = request.header(header::LAST_EVENT_ID, id);
+        }
+        request.send().await.map_err(|error| describe(&error))
+    }
+
+    /// Ends the session, if there is one.
+    pub(super) async fn close(&self) {
+        let hop = self.hop.load_full();
+        if hop.session().is_none() {
+            return;
+        }
+        let request =
+            self.client.delete(self.url.clone()).headers(self.headers.clone()).headers(headers::of_hop(&hop, None));
+        let _ = tokio::time::timeout(self.limit, request.send()).await;
+    }
+}
+
+/// One client per backend: no pool is shared with another.
+pub(super) fn client(connect: Duration) -> Result<Client, Failure> {
+    Client::builder()
+        .connect_timeout(connect)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .user_agent(concat!("switchyard/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| Failure::unavailable(format!("failed to set up HTTP: {}", innermost(&error))))
+}
+
+/// What went wrong, without the URL: it may hold a token.
+pub(super) fn describe(error: &reqwest::Error) -> Failure {
+    let cause = innermost(error);
+    if error.is_connect() {
+        return Failure::unavailable(format!("failed to connect: {cause}"));
+    }
+    Failure::new(FailureKind::Lost, Sent::Maybe, format!("the connection broke: {cause}"))
+}
+
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if std::ptr::addr_eq(cause, error) { "the request failed".to_owned() } else { cause.to_string() }
+}

@@ -1,0 +1,264 @@
+//! What comes back for one POST: JSON, an event stream, or a refusal.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use reqwest::Response;
+use serde_json::json;
+
+use crate::protocol::{self, Id, ListKind, Message, RawJson, SseParser, code, frame, header, method};
+
+use super::super::signals::answer_to;
+use super::super::wire::{Outgoing, WireEvent};
+use super::super::{Failure, FailureKind, MAX_MESSAGE_BYTES, Sent};
+use super::{Hop, HttpConnection, describe};
+
+/// Most of a refusal's body that is read.
+const REFUSAL_BYTES: usize = 64 * 1024;
+
+/// The answer to one POST, read as it is asked for; there is no task behind it.
+#[derive(Debug)]
+pub(in super::super) struct HttpReply {
+    response: Response,
+    guard: CancelGuard,
+    body: Body,
+    /// Events that arrived together with others.
+    pending: VecDeque<WireEvent>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Json(BytesMut),
+    Events(SseParser),
+    Refusal(BytesMut),
+}
+
+impl HttpReply {
+    pub(super) fn new(response: Response, guard: CancelGuard) -> Self {
+        let body = if !response.status().is_success() {
+            Body::Refusal(BytesMut::new())
+        } else if is_event_stream(response.headers()) {
+            Body::Events(SseParser::new(MAX_MESSAGE_BYTES))
+        } else {
+            Body::Json(BytesMut::new())
+        };
+        Self { response, guard, body, pending: VecDeque::new() }
+    }
+
+    pub(in super::super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The session that the answer to `initialize` opened.
+    pub(in super::super) fn session(&self) -> Option<HeaderValue> {
+        self.response.headers().get(header::SESSION_ID).cloned()
+    }
+
+    /// Drops the reply without cancelling: the backend did not take the request.
+    pub(super) fn forget(mut self) {
+        self.guard.armed = false;
+    }
+
+    /// The next event. Cancel-safe: what was read so far stays in `body`.
+    pub(in super::super) async fn next(&mut self) -> WireEvent {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                self.guard.armed &= matches!(event, WireEvent::Notification { .. });
+                return event;
+            }
+            match self.response.chunk().await {
+                Ok(Some(chunk)) => self.take(&chunk),
+                Ok(None) => self.end(),
+                Err(error) => self.fail(describe(&error)),
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.pending.push_back(WireEvent::Failed(failure));
+    }
+
+    fn take(&mut self, chunk: &[u8]) {
+        let (collected, limit) = match &mut self.body {
+            Body::Events(parser) => {
+                parser.push(chunk);
+                return self.take_events();
+            }
+            Body::Json(collected) => (collected, MAX_MESSAGE_BYTES),
+            Body::Refusal(collected) => (collected, REFUSAL_BYTES),
+        };
+        collected.extend_from_slice(chunk);
+        if collected.len() > limit {
+            self.fail(Failure::malformed(format!("the backend answered with more than {limit} bytes")));
+        }
+    }
+
+    fn take_events(&mut self) {
+        let Body::Events(parser) = &mut self.body else { return };
+        let mut messages = Vec::new();
+        let overflow = loop {
+            match parser.next_event() {
+                Ok(Some(event)) if event.is_message() => messages.push(Bytes::from(event.data)),
+                Ok(Some(_)) => {}
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        for message in &messages {
+            self.read(message);
+        }
+        if let Some(error) = overflow {
+            self.fail(Failure::malformed(error.to_string()));
+        }
+    }
+
+    /// The body ended. Every path leaves an event behind, so that `next` ends.
+    fn end(&mut self) {
+        match &mut self.body {
+            Body::Events(_) => self.fail(Failure::lost(Sent::Maybe, "the event stream ended before the answer")),
+            Body::Json(text) => {
+                let text = std::mem::take(text).freeze();
+                self.read(&text);
+                if self.pending.is_empty() {
+                    self.fail(Failure::malformed("the backend answered without an answer to the request"));
+                }
+            }
+            Body::Refusal(text) => {
+                let text = std::mem::take(text).freeze();
+                let event = self.refusal(&text);
+                self.pending.push_back(event);
+            }
+        }
+    }
+
+    /// Takes one message, or the batch that servers of 2025-03-26 may send.
+    fn read(&mut self, text: &Bytes) {
+        let batch = protocol::parse_batch(text).and_then(Result::ok);
+        for message in batch.unwrap_or_else(|| vec![protocol::parse(text)]) {
+            match message {
+                Ok(message) => self.dispatch(message),
+                Err(_) => self.fail(Failure::malformed("the backend answered with something that is no MCP message")),
+            }
+        }
+    }
+
+    fn dispatch(&mut self, message: Message) {
+        match message {
+            Message::Response(response) => {
+                let is_ours = response.id.as_ref().is_none_or(|id| id.as_number() == Some(self.guard.id));
+                if is_ours {
+                    self.pending.push_back(response.into());
+                }
+            }
+            Message::Notification { method, params } if is_about_a_request(&method) => {
+                self.pending.push_back(WireEvent::Notification { method, params });
+            }
+            Message::Notification { method, .. } => self.guard.connection.signals.notification(&method),
+            Message::Request { id, method, .. } => answer(&self.guard.connection, &id, &method),
+        }
+    }
+
+    /// A refusal with a JSON-RPC error is an answer; any other is judged by its status.
+    fn refusal(&self, text: &Bytes) -> WireEvent {
+        let status = self.status();
+        let is_http_only = matches!(
+            status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+        ) || matches!(status.as_u16(), 502..=504);
+        if !is_http_only
+            && let Ok(Message::Response(response)) = protocol::parse(text)
+            && response.outcome.is_err()
+        {
+            return response.into();
+        }
+        WireEvent::Failed(by_status(status, retry_after(self.response.headers())))
+    }
+}
+
+fn by_status(status: StatusCode, retry_after: Option<Duration>) -> Failure {
+    let described = format!("the backend answered HTTP {status}");
+    let mut failure = match status.as_u16() {
+        401 | 403 => Failure::unavailable(format!("{described}: it does not accept the gateway's credentials")),
+        404 | 405 => Failure::unavailable(format!("{described}: is the URL right?")),
+        429 | 503 => Failure::unavailable(described),
+        400..=499 => Failure::new(FailureKind::Malformed, Sent::No, described),
+        _ => Failure::lost(Sent::Maybe, described),
+    };
+    failure.rate_limited = status == StatusCode::TOO_MANY_REQUESTS;
+    failure.retry_after(retry_after).with_status(status.as_u16())
+}
+
+/// `Retry-After` in seconds; its date form is left alone.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+pub(in super::super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
+}
+
+/// Progress and log messages on a request's own stream are about that request.
+fn is_about_a_request(name: &str) -> bool {
+    !ListKind::ALL.into_iter().any(|kind| kind.changed() == name) && name != method::RESOURCE_UPDATED
+}
+
+/// Answers a question of the backend on a request of its own.
+pub(super) fn answer(connection: &Arc<HttpConnection>, id: &Id, name: &str) {
+    let text = match answer_to(name) {
+        Ok(result) => frame::result(id, &result),
+        Err(error) => frame::error(Some(id), &error),
+    };
+    let connection = Arc::clone(connection);
+    tokio::spawn(async move { connection.post_silent(text).await });
+}
+
+/// Whether an error's code is one only a modern server knows (MCP 2026-07-28, basic/versioning).
+pub(in super::super) fn is_modern_error(error: &RawJson, status: Option<StatusCode>) -> bool {
+    let number = error.get("code").and_then(|code| code.to::<i32>());
+    match number {
+        Some(code::HEADER_MISMATCH | code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION) => true,
+        Some(code::METHOD_NOT_FOUND) => status == Some(StatusCode::NOT_FOUND),
+        _ => false,
+    }
+}
+
+/// Tells the backend when a request is given up. A modern one sees its stream close; a legacy one
+/// would not care, and is told by a notification.
+#[derive(Debug)]
+pub(super) struct CancelGuard {
+    connection: Arc<HttpConnection>,
+    id: u64,
+    armed: bool,
+    tells: bool,
+}
+
+impl CancelGuard {
+    pub(super) fn new(connection: Arc<HttpConnection>, hop: &Hop, outgoing: &Outgoing) -> Self {
+        let tells = matches!(hop, Hop::Legacy { .. });
+        Self { connection, id: outgoing.id, armed: true, tells }
+    }
+
+    pub(super) fn disarm(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        if !(self.armed && self.tells) {
+            return;
+        }
+        let connection = Arc::clone(&self.connection);
+        let params = RawJson::of(&json!({ "requestId": self.id }));
+        // A call may be dropped while the runtime itself stops; then nobody is left to tell.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { connection.notify(method::CANCELLED, Some(&params)).await });
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! How is a server reached: transports, era detection, supervision, calls in flight.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `backend.rs` | what is a backend to the rest of the gateway? |
+//! | `call.rs` | how does one call go, from leave to send to its verdict? |
+//! | `supervisor.rs` | who keeps the connection alive? |
+//! | `establish.rs` | how does a connection come about? |
+//! | `handshake.rs` | which era does the server speak? |
+//! | `connection.rs` | what can be asked of a connected server? |
+//! | `offer.rs` | what does it offer, all pages of it? |
+//! | `wire.rs` | what comes back for a request? |
+//! | `pipe.rs` | how do many calls share one connection? |
+//! | `stdio.rs`, `child.rs` | how does a child process speak, and end? |
+//! | `sse.rs` | how does HTTP+SSE work? |
+//! | `http.rs` | how does Streamable HTTP work? |
+//! | `state.rs` | how is the backend now? |
+//! | `failure.rs` | why is there no answer? |
+//!
+//! Nothing here knows names or clients: the router hands in local names and takes back raw answers.
+
+#[allow(clippy::module_inception)]
+mod backend;
+mod call;
+mod child;
+mod connection;
+mod establish;
+mod failure;
+mod handshake;
+mod http;
+mod ids;
+mod offer;
+mod pipe;
+mod settings;
+mod signals;
+mod sse;
+mod state;
+mod stdio;
+mod supervisor;
+mod wire;
+
+pub use backend::{Admission, Backend, Changed};
+pub use call::{Call, CallEvent};
+pub use failure::{Failure, FailureKind, Sent};
+pub use offer::Offer;
+pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
+pub use state::{Snapshot, State};
+
+/// Longest line, body or event a backend may send, in bytes.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

@@ -1,0 +1,318 @@
+//! One connection that many calls share: a queue towards the backend, a table of calls in flight.
+//!
+//! Used by stdio and HTTP+SSE. Nothing here waits for a call: what a call does not take in time is
+//! dropped, so that one slow reader delays nobody else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::protocol::{self, Id, Message, RawJson, frame, meta_key, method};
+
+use super::signals::{Signals, answer_to};
+use super::wire::{Outgoing, WireEvent};
+use super::{Failure, FailureKind, Sent};
+
+/// Frames waiting to be written.
+const WRITE_QUEUE: usize = 1024;
+/// Events waiting for one call to take them.
+const CALL_QUEUE: usize = 256;
+
+/// A frame on its way out.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub text: Bytes,
+    /// The call this frame is the request of.
+    pub call: Option<CallRef>,
+}
+
+/// A call, as its transport sees it.
+#[derive(Debug, Clone)]
+pub(super) struct CallRef {
+    pub id: u64,
+    started: Arc<AtomicBool>,
+}
+
+impl CallRef {
+    fn new(id: u64) -> Self {
+        Self { id, started: Arc::default() }
+    }
+
+    /// Says that the first byte is about to be written: from then on the call may run.
+    pub(super) fn start(&self) {
+        self.started.store(true, Ordering::Release);
+    }
+
+    fn sent(&self) -> Sent {
+        if self.started.load(Ordering::Acquire) { Sent::Maybe } else { Sent::No }
+    }
+}
+
+/// The shared half that calls use.
+#[derive(Debug, Clone)]
+pub(super) struct Pipe {
+    table: Arc<Table>,
+    queue: mpsc::Sender<Frame>,
+    signals: Signals,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// `None` once the connection is lost: no call may register after the others were told.
+    calls: Mutex<Option<HashMap<u64, Entry>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    events: mpsc::Sender<WireEvent>,
+    call: CallRef,
+}
+
+impl Pipe {
+    /// A pipe and the queue its writer must empty.
+    pub(super) fn new(signals: Signals) -> (Self, mpsc::Receiver<Frame>) {
+        let (queue, frames) = mpsc::channel(WRITE_QUEUE);
+        let table = Table { calls: Mutex::new(Some(HashMap::new())) };
+        (Self { table: Arc::new(table), queue, signals }, frames)
+    }
+
+    pub(super) fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// Sends a request; its events come through the reply.
+    pub(super) fn start(&self, outgoing: &Outgoing) -> Result<PipeReply, Failure> {
+        let (events, inbox) = mpsc::channel(CALL_QUEUE);
+        let call = CallRef::new(outgoing.id);
+        let entry = Entry { events, call: call.clone() };
+        match self.table.calls.lock().as_mut() {
+            Some(calls) => calls.insert(outgoing.id, entry),
+            None => return Err(Failure::unavailable(self.signals.reason())),
+        };
+        let reply = PipeReply { inbox, pipe: self.clone(), call: call.clone(), finished: false };
+        let text = frame::request(&Id::number(outgoing.id), outgoing.method, outgoing.params.as_ref());
+        self.queue.try_send(Frame { text, call: Some(call) }).map_err(|_| {
+            Failure::new(FailureKind::Busy, Sent::No, "the backend does not read what it is sent")
+        })?;
+        Ok(reply)
+    }
+
+    /// Sends a notification; lost if the queue is full, as notifications may be.
+    pub(super) fn notify(&self, name: &str, params: Option<&RawJson>) {
+        self.post(frame::notification(name, params));
+    }
+
+    fn post(&self, text: Bytes) {
+        let _ = self.queue.try_send(Frame { text, call: None });
+    }
+
+    /// Takes one message from the backend. `false` if it was none.
+    pub(super) fn receive(&self, text: &Bytes) -> bool {
+        match protocol::parse(text) {
+            Ok(Message::Response(response)) => {
+                let id = response.id.as_ref().and_then(Id::as_number);
+                if let Some(entry) = id.and_then(|id| self.take(id)) {
+                    // The queue keeps one place free for this, see `offer`.
+                    let _ = entry.events.try_send(response.into());
+                }
+            }
+            Ok(Message::Notification { method, params }) => self.dispatch(method, params),
+            Ok(Message::Request { id, method, .. }) => self.post(match answer_to(&method) {
+                Ok(result) => frame::result(&id, &result),
+                Err(error) => frame::error(Some(&id), &error),
+            }),
+            Err(_) => return false,
+        }
+        true
+    }
+
+    fn take(&self, id: u64) -> Option<Entry> {
+        self.table.calls.lock().as_mut()?.remove(&id)
+    }
+
+    fn dispatch(&self, name: String, params: Option<RawJson>) {
+        let calls = self.table.calls.lock();
+        let entry = calls.as_ref().and_then(|calls| owner(calls, &name, params.as_ref()));
+        match entry {
+            Some(entry) => entry.offer(WireEvent::Notification { method: name, params }),
+            None => {
+                drop(calls);
+                self.signals.notification(&name);
+            }
+        }
+    }
+
+    /// Ends the connection: every call in flight learns so at once.
+    pub(super) fn lose(&self, reason: &str) {
+        self.signals.lose(reason);
+        let Some(calls) = self.table.calls.lock().take() else { return };
+        for entry in calls.into_values() {
+            let _ = entry.events.try_send(WireEvent::Failed(Failure::lost(entry.call.sent(), reason)));
+        }
+    }
+
+    /// Ends one call that could not be delivered.
+    pub(super) fn fail(&self, id: u64, failure: Failure) {
+        if let Some(entry) = self.take(id) {
+            let _ = entry.events.try_send(WireEvent::Failed(failure));
+        }
+    }
+}
+
+impl Entry {
+    /// Hands an event over unless the call lags; the last place is kept for its answer.
+    fn offer(&self, event: WireEvent) {
+        if self.events.capacity() > 1 {
+            let _ = self.events.try_send(event);
+        }
+    }
+}
+
+/// The call a notification belongs to: by its progress token, which is the request's id; a log
+/// message names no request, so it has an owner only while a single call is in flight.
+fn owner<'a>(calls: &'a HashMap<u64, Entry>, name: &str, params: Option<&RawJson>) -> Option<&'a Entry> {
+    match name {
+        method::PROGRESS => {
+            let token = params?.get(meta_key::PROGRESS_TOKEN)?;
+            calls.get(&Id::new(token)?.as_number()?)
+        }
+        method::MESSAGE if calls.len() == 1 => calls.values().next(),
+        _ => None,
+    }
+}
+
+/// What comes back for one request on a pipe.
+#[derive(Debug)]
+pub(super) struct PipeReply {
+    inbox: mpsc::Receiver<WireEvent>,
+    pipe: Pipe,
+    call: CallRef,
+    finished: bool,
+}
+
+impl PipeReply {
+    pub(super) async fn next(&mut self) -> WireEvent {
+        let event = self.inbox.recv().await.unwrap_or_else(|| {
+            WireEvent::Failed(Failure::lost(self.call.sent(), self.pipe.signals.reason()))
+        });
+        self.finished = !matches!(event, WireEvent::Notification { .. });
+        event
+    }
+
+    /// Whether the request's first byte was written.
+    pub(super) fn sent(&self) -> Sent {
+        self.call.sent()
+    }
+}
+
+impl Drop for PipeReply {
+    fn drop(&mut self) {
+        if self.finished || self.pipe.take(self.call.id).is_none() {
+            return;
+        }
+        let params = RawJson::of(&json!({ "requestId": self.call.id }));
+        self.pipe.notify(method::CANCELLED, Some(&params));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn pipe() -> (Pipe, mpsc::Receiver<Frame>) {
+        Pipe::new(Signals::default())
+    }
+
+    fn call(pipe: &Pipe, id: u64) -> PipeReply {
+        pipe.start(&Outgoing { id, method: "tools/call", params: None }).unwrap()
+    }
+
+    fn receive(pipe: &Pipe, text: serde_json::Value) {
+        assert!(pipe.receive(&Bytes::from(text.to_string())));
+    }
+
+    #[tokio::test]
+    async fn answers_and_progress_find_their_own_call() {
+        let (pipe, _frames) = pipe();
+        let (mut one, mut two) = (call(&pipe, 1), call(&pipe, 2));
+        let progress = json!({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":2,"progress":1}});
+        receive(&pipe, progress);
+        receive(&pipe, json!({"jsonrpc":"2.0","id":2,"result":"two"}));
+        receive(&pipe, json!({"jsonrpc":"2.0","id":1,"result":"one"}));
+        assert!(matches!(two.next().await, WireEvent::Notification { .. }));
+        let WireEvent::Answer(Ok(answer)) = two.next().await else { panic!("no answer") };
+        assert_eq!(answer.as_str(), "\"two\"");
+        let WireEvent::Answer(Ok(answer)) = one.next().await else { panic!("no answer") };
+        assert_eq!(answer.as_str(), "\"one\"");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_lags_loses_progress_but_never_its_answer() {
+        let (pipe, _frames) = pipe();
+        let mut reply = call(&pipe, 1);
+        for _ in 0..2 * CALL_QUEUE {
+            receive(&pipe, json!({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1}}));
+        }
+        receive(&pipe, json!({"jsonrpc":"2.0","id":1,"result":{}}));
+        let mut seen = 0;
+        while let WireEvent::Notification { .. } = reply.next().await {
+            seen += 1;
+        }
+        assert_eq!(seen, CALL_QUEUE - 1);
+        assert!(reply.finished);
+    }
+
+    #[tokio::test]
+    async fn losing_the_connection_ends_every_call_and_says_whether_it_was_sent() {
+        let (pipe, mut frames) = pipe();
+        let (mut written, mut queued) = (call(&pipe, 1), call(&pipe, 2));
+        frames.recv().await.unwrap().call.unwrap().start();
+        pipe.lose("the process exited");
+        let WireEvent::Failed(failure) = written.next().await else { panic!("not failed") };
+        assert_eq!(failure.sent, Sent::Maybe);
+        let WireEvent::Failed(failure) = queued.next().await else { panic!("not failed") };
+        assert_eq!(failure.sent, Sent::No);
+        assert!(pipe.start(&Outgoing { id: 3, method: "x", params: None }).is_err());
+    }
+
+    #[tokio::test]
+    async fn dropping_a_reply_cancels_the_request_under_the_backends_id() {
+        let (pipe, mut frames) = pipe();
+        drop(call(&pipe, 41));
+        frames.recv().await.unwrap();
+        let cancel = frames.recv().await.unwrap().text;
+        assert_eq!(
+            cancel,
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":41}}"#
+        );
+        receive(&pipe, json!({"jsonrpc":"2.0","id":41,"result":{}}));
+    }
+
+    #[tokio::test]
+    async fn a_log_message_has_an_owner_only_while_one_call_is_in_flight() {
+        let (pipe, _frames) = pipe();
+        let log = json!({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}});
+        let mut one = call(&pipe, 1);
+        receive(&pipe, log.clone());
+        let two = call(&pipe, 2);
+        receive(&pipe, log);
+        assert!(matches!(one.next().await, WireEvent::Notification { .. }));
+        assert!(one.inbox.try_recv().is_err());
+        drop(two);
+    }
+
+    #[tokio::test]
+    async fn pings_are_answered_and_other_questions_refused() {
+        let (pipe, mut frames) = pipe();
+        receive(&pipe, json!({"jsonrpc":"2.0","id":"p","method":"ping"}));
+        receive(&pipe, json!({"jsonrpc":"2.0","id":9,"method":"roots/list"}));
+        assert_eq!(frames.recv().await.unwrap().text, r#"{"jsonrpc":"2.0","id":"p","result":{}}"#);
+        assert!(frames.recv().await.unwrap().text.ends_with(b"\"message\":\"method not found: roots/list\"}}"));
+    }
+}

@@ -1,0 +1,106 @@
+//! What an operator can set about reaching one backend.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings};
+use crate::units;
+
+/// One backend, fully resolved: defaults applied, references replaced, combinations checked.
+#[derive(Debug, Clone)]
+pub struct BackendSettings {
+    /// The key under `backends:`; identifies the backend in metrics, logs and errors.
+    pub name: String,
+    /// How the server is reached.
+    pub transport: TransportSettings,
+    /// Deadlines.
+    pub timeouts: TimeoutSettings,
+    /// When calls are refused.
+    pub breaker: BreakerSettings,
+    /// Calls at a time.
+    pub concurrency: ConcurrencySettings,
+    /// Waits between attempts to connect.
+    pub restart: RestartSettings,
+}
+
+/// The three ways to an MCP server.
+#[derive(Debug, Clone)]
+pub enum TransportSettings {
+    /// A child process that speaks over its standard input and output.
+    Stdio(ProcessSettings),
+    /// Streamable HTTP; with `process`, that process is launched first and serves the URL.
+    Http {
+        /// Where.
+        remote: RemoteSettings,
+        /// The server to launch, when `command` is given together with `url`.
+        process: Option<ProcessSettings>,
+    },
+    /// The HTTP+SSE transport of MCP 2024-11-05.
+    Sse {
+        /// Where.
+        remote: RemoteSettings,
+        /// The server to launch, when `command` is given together with `url`.
+        process: Option<ProcessSettings>,
+    },
+}
+
+/// A child process.
+#[derive(Debug, Clone)]
+pub struct ProcessSettings {
+    /// Program; the literal `switchyard` means the running executable.
+    pub command: String,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// Variables set on top of the gateway's own environment.
+    pub env: BTreeMap<String, SecretString>,
+    /// Working directory; the configuration file's directory unless set.
+    pub cwd: PathBuf,
+}
+
+/// A remote endpoint.
+#[derive(Debug, Clone)]
+pub struct RemoteSettings {
+    /// `http` or `https`.
+    pub url: Url,
+    /// Headers sent with every request, `Authorization` for example.
+    pub headers: BTreeMap<String, SecretString>,
+}
+
+/// Deadlines of one backend.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimeoutSettings {
+    /// To connect, to be answered a handshake over HTTP, to fetch one page of a list.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "units::DurationText")]
+    pub connect: Duration,
+    /// For a child process to finish the handshake; `npx` may have to download its package first.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "units::DurationText")]
+    pub start: Duration,
+    /// For a call to be answered; every progress notification starts it anew.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "units::DurationText")]
+    pub call: Duration,
+    /// For a call whatever its progress.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "units::DurationText")]
+    pub total: Duration,
+}
+
+impl Default for TimeoutSettings {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            start: Duration::from_secs(60),
+            call: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}

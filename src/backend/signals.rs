@@ -1,0 +1,60 @@
+//! What a connection tells the supervisor outside any call: it ended, its lists changed.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::protocol::{ListKind, RawJson, RpcError, method};
+
+/// Shared by a connection's readers and its supervisor.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Signals {
+    lost: CancellationToken,
+    reason: Arc<OnceLock<String>>,
+    changed: Arc<Notify>,
+}
+
+impl Signals {
+    /// Says that the connection is of no use any more; the first reason stays.
+    pub(super) fn lose(&self, reason: impl Into<String>) {
+        let _ = self.reason.set(reason.into());
+        self.lost.cancel();
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.is_cancelled()
+    }
+
+    /// Waits until the connection is lost.
+    pub(super) async fn lost(&self) -> String {
+        self.lost.cancelled().await;
+        self.reason()
+    }
+
+    /// Why it was lost.
+    pub(super) fn reason(&self) -> String {
+        self.reason.get().cloned().unwrap_or_else(|| "the connection ended".to_owned())
+    }
+
+    /// Waits until the backend says that one of its lists changed.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Takes a notification that belongs to no request.
+    pub(super) fn notification(&self, name: &str) {
+        if ListKind::ALL.into_iter().any(|kind| kind.changed() == name) {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// Answers a request that a backend sends us. Only `ping` is known: the gateway declares no client
+/// capability, so a backend has nothing else to ask.
+pub(super) fn answer_to(name: &str) -> Result<RawJson, RawJson> {
+    match name {
+        method::PING => Ok(RawJson::empty_object()),
+        other => Err(RpcError::method_not_found(other).to_json()),
+    }
+}

@@ -1,0 +1,94 @@
+//! How a backend is now.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::telemetry::backends::BackendState as Label;
+
+use super::Failure;
+use super::connection::Connection;
+
+/// Where the supervisor stands.
+#[derive(Debug, Clone, Default)]
+pub enum State {
+    /// The first attempt is under way: a call may wait for it.
+    #[default]
+    Connecting,
+    /// Connected, and everything it offers was fetched.
+    Ready(Ready),
+    /// Not reachable; tried again at `retry_at`.
+    Down {
+        /// Why, for people.
+        reason: String,
+        /// When the next attempt starts.
+        retry_at: Instant,
+    },
+    /// The gateway is stopping, or the backend was taken out.
+    Stopped,
+}
+
+/// A live connection, which only this room can use.
+#[derive(Debug, Clone)]
+pub struct Ready(pub(super) Arc<Connection>);
+
+impl State {
+    /// Its word in `/status` and metrics.
+    pub fn label(&self) -> Label {
+        match self {
+            Self::Connecting => Label::Connecting,
+            Self::Ready(_) => Label::Ready,
+            Self::Down { .. } => Label::Down,
+            Self::Stopped => Label::Stopped,
+        }
+    }
+
+    /// Why a call cannot be sent now.
+    pub(super) fn refusal(&self) -> Failure {
+        match self {
+            Self::Connecting | Self::Ready(_) => Failure::unavailable("the backend is still starting"),
+            Self::Down { reason, retry_at } => {
+                let wait = retry_at.saturating_duration_since(Instant::now());
+                Failure::unavailable(format!("the backend is down: {reason}")).retry_after(Some(wait))
+            }
+            Self::Stopped => Failure::unavailable("the backend is being stopped"),
+        }
+    }
+}
+
+/// Everything `/status` says about a backend.
+#[derive(Debug, Clone, Serialize)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: String,
+    /// `connecting`, `ready`, `down` or `stopped`.
+    pub state: &'static str,
+    /// `stdio`, `http` or `sse`.
+    pub transport: &'static str,
+    /// `legacy` or `modern`, once known.
+    pub era: Option<&'static str>,
+    /// Protocol revision, once known.
+    pub revision: Option<&'static str>,
+    /// `closed`, `open` or `half_open`.
+    pub breaker: &'static str,
+    /// Calls in flight.
+    pub in_flight: usize,
+    /// Times the connection came back after it was lost.
+    pub restarts: u64,
+    /// Until the next attempt, while it is down.
+    pub retry_after_ms: Option<u64>,
+    /// The last reason for being down.
+    pub last_error: Option<String>,
+    /// When everything it offers was last fetched, in seconds since 1970.
+    pub fetched_at: Option<u64>,
+    /// The last lines its process wrote to standard error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stderr: Vec<String>,
+}
+
+/// Seconds since 1970.
+pub(super) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,140 @@
+//! The stdio transport: one JSON-RPC message a line, over a child's standard input and output.
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+use super::child::{Child, Pipes, StderrTail};
+use super::pipe::{Frame, Pipe};
+use super::signals::Signals;
+use super::{Failure, MAX_MESSAGE_BYTES, ProcessSettings};
+
+/// Starts the child and the two tasks that move its messages.
+pub(super) fn connect(
+    settings: &ProcessSettings,
+    backend: &str,
+    tail: &StderrTail,
+    signals: Signals,
+) -> Result<(Pipe, Child), Failure> {
+    let (child, pipes) =
+        Child::spawn(settings, backend, tail).map_err(|error| Failure::unavailable(error.to_string()))?;
+    let Some(Pipes { stdin, stdout }) = pipes else {
+        return Err(Failure::unavailable("the process has no standard streams"));
+    };
+    Ok((over(stdin, stdout, backend, signals), child))
+}
+
+/// A pipe over any pair of byte streams.
+pub(super) fn over(
+    writer: impl AsyncWrite + Unpin + Send + 'static,
+    reader: impl AsyncRead + Unpin + Send + 'static,
+    backend: &str,
+    signals: Signals,
+) -> Pipe {
+    let (pipe, frames) = Pipe::new(signals.clone());
+    tokio::spawn(write_frames(writer, frames, signals));
+    tokio::spawn(read_lines(reader, pipe.clone(), backend.to_owned()));
+    pipe
+}
+
+/// Ends, and so closes the child's standard input, when the connection is lost.
+async fn write_frames(mut writer: impl AsyncWrite + Unpin, mut frames: mpsc::Receiver<Frame>, signals: Signals) {
+    loop {
+        let frame = tokio::select! {
+            frame = frames.recv() => frame,
+            _ = signals.lost() => None,
+        };
+        let Some(frame) = frame else { return };
+        if let Some(call) = &frame.call {
+            call.start();
+        }
+        let written = tokio::select! {
+            written = write_line(&mut writer, &frame.text) => written,
+            _ = signals.lost() => return,
+        };
+        if let Err(error) = written {
+            return signals.lose(format!("failed to write to the process: {error}"));
+        }
+    }
+}
+
+async fn write_line(writer: &mut (impl AsyncWrite + Unpin), text: &Bytes) -> std::io::Result<()> {
+    let mut line = BytesMut::with_capacity(text.len() + 1);
+    // Line ends stand only between tokens of a JSON text, where a blank means the same.
+    line.extend(text.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+    line.extend_from_slice(b"\n");
+    writer.write_all(&line).await?;
+    writer.flush().await
+}
+
+/// Reads until the stream ends or a line grows past the bound: then nothing can be trusted any more.
+async fn read_lines(mut reader: impl AsyncRead + Unpin, pipe: Pipe, backend: String) {
+    let mut buffer = BytesMut::with_capacity(8 * 1024);
+    let mut scanned = 0;
+    let reason = loop {
+        while let Some(end) = memchr::memchr(b'\n', &buffer[scanned..]).map(|at| scanned + at) {
+            let line = buffer.split_to(end + 1).freeze();
+            scanned = 0;
+            receive(&pipe, &line, &backend);
+        }
+        scanned = buffer.len();
+        if scanned > MAX_MESSAGE_BYTES {
+            break format!("the process wrote a line longer than {MAX_MESSAGE_BYTES} bytes");
+        }
+        let read = tokio::select! {
+            read = reader.read_buf(&mut buffer) => read,
+            reason = pipe.signals().lost() => break reason,
+        };
+        match read {
+            Ok(0) => break "the process closed its standard output".to_owned(),
+            Ok(_) => {}
+            Err(error) => break format!("failed to read from the process: {error}"),
+        }
+    };
+    pipe.lose(&reason);
+}
+
+/// Many servers print a banner to standard output; a line that is no message is skipped.
+fn receive(pipe: &Pipe, line: &Bytes, backend: &str) {
+    let is_blank = line.iter().all(u8::is_ascii_whitespace);
+    if !is_blank && !pipe.receive(line) {
+        tracing::warn!(backend, bytes = line.len(), "skipped a line of standard output that is no MCP message");
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::super::wire::{Outgoing, WireEvent};
+    use super::*;
+
+    fn pair() -> (Pipe, tokio::io::DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (reader, writer) = tokio::io::split(ours);
+        (over(writer, reader, "test", Signals::default()), theirs)
+    }
+
+    #[tokio::test]
+    async fn garbage_between_messages_is_skipped() {
+        let (pipe, mut theirs) = pair();
+        let mut reply = pipe.start(&Outgoing { id: 1, method: "x", params: None }).unwrap();
+        theirs.write_all(b"Starting server...\n\n[1,2]\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\r\n").await.unwrap();
+        assert!(matches!(reply.next().await, WireEvent::Answer(Ok(_))));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_stream_ends_the_calls() {
+        let (pipe, theirs) = pair();
+        let mut reply = pipe.start(&Outgoing { id: 1, method: "x", params: None }).unwrap();
+        drop(theirs);
+        assert!(matches!(reply.next().await, WireEvent::Failed(_)));
+        assert!(pipe.signals().is_lost());
+    }
+
+    #[tokio::test]
+    async fn line_ends_inside_a_message_are_written_as_blanks() {
+        let mut out = Vec::new();
+        write_line(&mut out, &Bytes::from_static(b"{\r\n\"a\":\n1}")).await.unwrap();
+        assert_eq!(out, b"{  \"a\": 1}\n");
+    }
+}

@@ -1,0 +1,206 @@
+//! Keeps a backend connected: for ever, with jittered waits, and fetches what it offers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::protocol::Era;
+use crate::resilience::{Backoff, jitter};
+
+use super::child::Child;
+use super::connection::{Connection, Established};
+use super::establish::Attempt;
+use super::handshake::Refusal;
+use super::offer::fetch;
+use super::state::Ready;
+use super::{Backend, Failure, State};
+
+/// After `list_changed`, how long to wait for more of them before fetching.
+const DEBOUNCE: Duration = Duration::from_millis(150);
+/// Between two looks whether a backend over HTTP still answers.
+const HEALTH: Duration = Duration::from_secs(15);
+/// A connection that lived this long starts the waits anew.
+const STABLE: Duration = Duration::from_secs(10);
+/// To learn how a process ended, after its output did.
+const EXIT_STATUS: Duration = Duration::from_millis(200);
+
+impl Backend {
+    /// Keeps the backend connected until `stop`; then ends the connection and the process behind it.
+    /// `starts` bounds how many backends are being started at a time; `refresh` is how often what it
+    /// offers is fetched without being asked to.
+    pub async fn supervise(self: Arc<Self>, starts: Arc<Semaphore>, refresh: Duration, stop: CancellationToken) {
+        let mut supervisor = Supervisor {
+            backoff: Backoff::new(&self.settings().restart),
+            known: None,
+            connected_before: false,
+            starts,
+            refresh,
+            stop,
+            backend: self,
+        };
+        while !supervisor.stop.is_cancelled() {
+            supervisor.round().await;
+        }
+        supervisor.backend.publish_state(State::Stopped);
+    }
+}
+
+struct Supervisor {
+    backend: Arc<Backend>,
+    backoff: Backoff,
+    /// The era, once found out; forgotten when an attempt fails.
+    known: Option<Era>,
+    connected_before: bool,
+    starts: Arc<Semaphore>,
+    refresh: Duration,
+    stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// One attempt and, if it succeeds, the life of the connection.
+    async fn round(&mut self) {
+        let attempt = self.attempt().await;
+        let reason = match attempt {
+            Ok(established) => {
+                let since = Instant::now();
+                let reason = self.live(established).await;
+                if since.elapsed() >= STABLE {
+                    self.backoff.reset();
+                }
+                reason
+            }
+            Err(Refusal::FellOverProbe(failure)) => {
+                self.known = Some(Era::Legacy);
+                failure.message
+            }
+            Err(Refusal::Failed(failure) | Refusal::NotStreamable(failure)) => {
+                self.known = None;
+                failure.message
+            }
+        };
+        if !self.stop.is_cancelled() {
+            self.pause(reason).await;
+        }
+    }
+
+    async fn attempt(&self) -> Result<Established, Refusal> {
+        let stopped = || Refusal::Failed(Failure::unavailable("stopping"));
+        let _start = tokio::select! {
+            start = Arc::clone(&self.starts).acquire_owned() => start.map_err(|_| stopped())?,
+            () = self.stop.cancelled() => return Err(stopped()),
+        };
+        let backend = &self.backend;
+        let attempt =
+            Attempt { settings: backend.settings(), ids: &backend.ids, tail: &backend.tail, known: self.known };
+        let established = tokio::select! {
+            established = attempt.run() => established?,
+            () = self.stop.cancelled() => return Err(stopped()),
+        };
+        match self.fetch(&established.connection).await {
+            Ok(()) => Ok(established),
+            Err(failure) => {
+                end(established, &failure.message).await;
+                Err(failure.into())
+            }
+        }
+    }
+
+    async fn fetch(&self, connection: &Connection) -> Result<(), Failure> {
+        let limit = self.backend.settings().timeouts.connect;
+        let offer = fetch(connection, self.backend.name(), limit).await?;
+        self.backend.publish_offer(offer);
+        Ok(())
+    }
+
+    /// From ready to lost; returns why.
+    async fn live(&mut self, mut established: Established) -> String {
+        let connection = Arc::clone(&established.connection);
+        self.known = Some(connection.revision().era());
+        self.backend.connected_anew(std::mem::replace(&mut self.connected_before, true));
+        self.backend.publish_state(State::Ready(Ready(Arc::clone(&connection))));
+        tracing::info!(
+            backend = self.backend.name(),
+            revision = connection.revision().as_str(),
+            era = connection.revision().era().as_str(),
+            "backend ready"
+        );
+        connection.listen();
+        let reason = self.watch(&connection, established.child.as_mut()).await;
+        let retry_at = Instant::now();
+        self.backend.publish_state(State::Down { reason: reason.clone(), retry_at });
+        end(established, &reason).await;
+        reason
+    }
+
+    async fn watch(&self, connection: &Connection, mut child: Option<&mut Child>) -> String {
+        let mut refresh = ticks(self.refresh);
+        let mut health = ticks(HEALTH);
+        loop {
+            let checked = tokio::select! {
+                reason = connection.signals().lost() => return exit_reason(child, reason).await,
+                reason = ended(&mut child) => return reason,
+                () = self.stop.cancelled() => return "the gateway is stopping".to_owned(),
+                () = connection.signals().changed() => {
+                    sleep(DEBOUNCE).await;
+                    self.fetch(connection).await
+                }
+                _ = refresh.tick() => self.fetch(connection).await,
+                _ = health.tick(), if connection.needs_health_checks() => {
+                    connection.check_health(self.backend.settings().timeouts.connect).await
+                }
+            };
+            if let Err(failure) = checked {
+                if connection.needs_health_checks() {
+                    return failure.message;
+                }
+                // A process may be too busy with a call to answer; its end would show otherwise.
+                tracing::warn!(backend = self.backend.name(), %failure, "what the backend offers could not be fetched");
+            }
+        }
+    }
+
+    async fn pause(&mut self, reason: String) {
+        let wait = self.backoff.next(jitter());
+        tracing::warn!(
+            backend = self.backend.name(),
+            reason,
+            retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "backend down"
+        );
+        self.backend.publish_state(State::Down { reason, retry_at: Instant::now() + wait });
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let first = Instant::now() + period.mul_f64(0.5 + jitter() / 2.0);
+    let mut ticks = interval_at(first, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+async fn ended(child: &mut Option<&mut Child>) -> String {
+    match child {
+        Some(child) => child.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of a process's output says less than how the process ended.
+async fn exit_reason(child: Option<&mut Child>, reason: String) -> String {
+    let Some(child) = child else { return reason };
+    timeout(EXIT_STATUS, child.ended()).await.unwrap_or(reason)
+}
+
+async fn end(established: Established, reason: &str) {
+    established.connection.close(reason).await;
+    if let Some(child) = established.child {
+        child.stop().await;
+    }
+}

@@ -1,0 +1,61 @@
+//! What every transport offers the rest of the room: send one request, read what comes back for it.
+
+use crate::protocol::{RawJson, Response};
+
+use super::Failure;
+use super::http::HttpReply;
+use super::pipe::PipeReply;
+
+/// One request as it goes to the backend.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    /// Unique for the life of the backend, across its connections.
+    pub id: u64,
+    pub method: &'static str,
+    pub params: Option<RawJson>,
+}
+
+/// What came back for one request.
+#[derive(Debug)]
+pub(super) enum WireEvent {
+    /// Progress or a log message that belongs to the request.
+    Notification { method: String, params: Option<RawJson> },
+    /// The answer: its `result` or its `error`.
+    Answer(Result<RawJson, RawJson>),
+    /// There will be no answer.
+    Failed(Failure),
+}
+
+impl From<Response> for WireEvent {
+    fn from(response: Response) -> Self {
+        Self::Answer(response.outcome)
+    }
+}
+
+/// What comes back for one request, event by event. Dropping it before the answer cancels the request.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Pipe(PipeReply),
+    Http(Box<HttpReply>),
+}
+
+impl Reply {
+    /// The next event. Cancel-safe: a future dropped before it is ready loses nothing.
+    pub(super) async fn next(&mut self) -> WireEvent {
+        match self {
+            Self::Pipe(reply) => reply.next().await,
+            Self::Http(reply) => reply.next().await,
+        }
+    }
+
+    /// Waits for the answer and drops everything that comes before it.
+    pub(super) async fn answer(mut self) -> Result<Result<RawJson, RawJson>, Failure> {
+        loop {
+            match self.next().await {
+                WireEvent::Notification { .. } => {}
+                WireEvent::Answer(outcome) => return Ok(outcome),
+                WireEvent::Failed(failure) => return Err(failure),
+            }
+        }
+    }
+}

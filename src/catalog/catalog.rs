@@ -1,0 +1,247 @@
+//! What exists right now, and where does each name lead?
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::app_links;
+use super::cursor::BadCursor;
+use super::instructions::{self, Instructions};
+use super::merge::{self, Part, Source};
+use super::nearest;
+use super::owners::{Owner, Owners};
+use super::pages::{List, Page};
+use super::route::{Item, Route};
+use super::settings::CatalogSettings;
+use super::tool::ToolEntry;
+use super::warning::{Warning, Warnings};
+use crate::protocol::ListKind;
+
+/// An immutable snapshot of everything clients can see.
+#[derive(Debug)]
+pub struct Catalog {
+    pub(super) generation: u64,
+    pub(super) page_size: usize,
+    /// In the order of [`ListKind::ALL`].
+    pub(super) lists: [List; 4],
+    pub(super) tools: HashMap<Arc<str>, Arc<ToolEntry>>,
+    pub(super) owners: Owners,
+    pub(super) backends: Vec<Backend>,
+    pub(super) instructions: Option<String>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// What the catalog keeps of a backend besides its entries.
+#[derive(Debug, Clone)]
+pub(super) struct Backend {
+    pub(super) owner: Owner,
+    pub(super) prefix: String,
+    pub(super) instructions: Option<String>,
+    pub(super) stale: bool,
+}
+
+/// How much of the catalog is one backend's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BackendSummary {
+    /// Tools clients see.
+    pub tools: usize,
+    /// Prompts clients see.
+    pub prompts: usize,
+    /// Resources clients see.
+    pub resources: usize,
+    /// Resource templates clients see.
+    pub resource_templates: usize,
+    /// What the tools' definitions cost a model, estimated as [`tokens_of_tool`](super::tokens_of_tool) does.
+    pub tokens: usize,
+}
+
+impl Catalog {
+    /// A catalog without entries.
+    pub fn empty() -> Self {
+        Self::merge(0, &CatalogSettings::default(), &[])
+    }
+
+    /// Merges what backends offered, in the order given.
+    pub fn merge(generation: u64, settings: &CatalogSettings, sources: &[Source<'_>]) -> Self {
+        let mut warnings = Warnings::default();
+        let parts: Vec<Part<'_>> = sources.iter().map(Part::new).collect();
+        let mut items = ListKind::ALL.map(|kind| merge::merge(kind, settings, &parts, &mut warnings));
+        let changed = app_links::changed(&items[index(ListKind::Resources)]);
+        if !changed.is_empty() {
+            items[index(ListKind::Tools)].iter_mut().for_each(|tool| app_links::rewrite(tool, &changed));
+        }
+        let validating: Vec<&str> = sources
+            .iter()
+            .filter(|source| source.exposure.validate_arguments)
+            .map(|source| source.exposure.backend.as_str())
+            .collect();
+        let entry = |item: &Item| ToolEntry::new(item, validating.contains(&&*item.route.backend));
+        let tools = items[index(ListKind::Tools)]
+            .iter()
+            .map(|item| (item.route.qualified.clone(), entry(item)))
+            .collect();
+        let backends = parts.iter().map(backend).collect();
+        Self {
+            warnings: warnings.into_vec(),
+            ..Self::assemble(generation, settings.page_size, items, tools, backends)
+        }
+    }
+
+    /// Builds what can be looked up from what can be seen.
+    pub(super) fn assemble(
+        generation: u64,
+        page_size: usize,
+        items: [Vec<Item>; 4],
+        tools: HashMap<Arc<str>, Arc<ToolEntry>>,
+        backends: Vec<Backend>,
+    ) -> Self {
+        let mut kinds = ListKind::ALL.into_iter();
+        let lists = items.map(|items| List::new(kinds.next().unwrap_or(ListKind::Tools), items, page_size));
+        let owners = Owners::new(
+            backends.iter().map(|backend| backend.owner.clone()).collect(),
+            &lists[index(ListKind::Resources)],
+            &lists[index(ListKind::ResourceTemplates)],
+        );
+        let said = backends.iter().filter_map(Backend::instructions).collect::<Vec<_>>();
+        let instructions = instructions::merge(&said);
+        Self { generation, page_size, lists, tools, owners, backends, instructions, warnings: Vec::new() }
+    }
+
+    /// Counts up with every merge, whether or not clients see a difference.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The tool of this qualified name.
+    pub fn tool(&self, qualified: &str) -> Option<&Arc<ToolEntry>> {
+        self.tools.get(qualified)
+    }
+
+    /// All tools in list order.
+    pub fn tools(&self) -> impl Iterator<Item = &Arc<ToolEntry>> {
+        let items = self.list(ListKind::Tools).items().iter();
+        items.filter_map(|item| self.tools.get(&item.route.qualified))
+    }
+
+    /// The prompt of this qualified name.
+    pub fn prompt(&self, qualified: &str) -> Option<&Route> {
+        self.list(ListKind::Prompts).find(qualified).map(|item| &item.route)
+    }
+
+    /// Whom to ask for the resource at `uri`, as a client spells it; `None` when nobody owns it.
+    pub fn resource(&self, uri: &str) -> Option<Route> {
+        let listed = self.list(ListKind::Resources).find(uri);
+        listed.map(|item| item.route.clone()).or_else(|| self.owners.of_unlisted(uri))
+    }
+
+    /// The template of this text, as listed (completion's `ref/resource`).
+    pub fn resource_template(&self, template: &str) -> Option<&Route> {
+        self.list(ListKind::ResourceTemplates).find(template).map(|item| &item.route)
+    }
+
+    /// How clients must spell `local`, a URI that stood in something `backend` sent. Web addresses
+    /// that no backend lists stay as they are: clients fetch them themselves.
+    pub fn shown_uri<'a>(&self, backend: &str, local: &'a str) -> Cow<'a, str> {
+        self.owners.shown(backend, local).map_or(Cow::Borrowed(local), Cow::Owned)
+    }
+
+    /// Up to `max` names (for resources: URIs) that `name` may have been meant to be, likeliest first.
+    pub fn nearest(&self, kind: ListKind, name: &str, max: usize) -> Vec<&str> {
+        let routes = self.list(kind).items().iter().map(|item| &item.route);
+        nearest::nearest(name, routes.map(|route| (&*route.qualified, &*route.local)), max)
+    }
+
+    /// The page of a list that `cursor` asks for; the first one without.
+    ///
+    /// # Errors
+    /// A cursor (an empty one too) that does not continue this list as it is now.
+    pub fn page(&self, kind: ListKind, cursor: Option<&str>) -> Result<Page, BadCursor> {
+        self.list(kind).page(cursor)
+    }
+
+    /// The lists in which clients see a difference to `old`.
+    pub fn changed_since(&self, old: &Self) -> Vec<ListKind> {
+        ListKind::ALL.into_iter().filter(|kind| !self.list(*kind).is_same(old.list(*kind))).collect()
+    }
+
+    /// What a model is told about all backends, at most [`MAX_INSTRUCTIONS`](super::MAX_INSTRUCTIONS) bytes.
+    pub fn instructions(&self) -> Option<&str> {
+        self.instructions.as_deref()
+    }
+
+    /// The backends whose part may be out of date.
+    pub fn stale(&self) -> impl Iterator<Item = &str> {
+        self.backends.iter().filter(|backend| backend.stale).map(|backend| &*backend.owner.backend)
+    }
+
+    /// What the merge could not do as expected.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Each backend's share, in configuration order.
+    pub fn summaries(&self) -> impl Iterator<Item = (&str, BackendSummary)> {
+        let mut shares: HashMap<&str, BackendSummary> = HashMap::new();
+        for (kind, list) in ListKind::ALL.into_iter().zip(&self.lists) {
+            for item in list.items() {
+                let share = shares.entry(&*item.route.backend).or_default();
+                share.count(kind);
+            }
+        }
+        for tool in self.tools() {
+            shares.entry(&*tool.route.backend).or_default().tokens += tool.tokens;
+        }
+        self.backends.iter().map(move |backend| {
+            let name = &*backend.owner.backend;
+            (name, shares.get(name).copied().unwrap_or_default())
+        })
+    }
+
+    pub(super) fn list(&self, kind: ListKind) -> &List {
+        &self.lists[index(kind)]
+    }
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl Backend {
+    fn instructions(&self) -> Option<Instructions<'_>> {
+        let text = self.instructions.as_deref()?;
+        Some(Instructions { backend: &self.owner.backend, prefix: &self.prefix, text })
+    }
+}
+
+impl BackendSummary {
+    fn count(&mut self, kind: ListKind) {
+        let counter = match kind {
+            ListKind::Tools => &mut self.tools,
+            ListKind::Prompts => &mut self.prompts,
+            ListKind::Resources => &mut self.resources,
+            ListKind::ResourceTemplates => &mut self.resource_templates,
+        };
+        *counter += 1;
+    }
+}
+
+fn backend(part: &Part<'_>) -> Backend {
+    Backend {
+        owner: Owner::new(part.backend.clone(), part.exposure.clone()),
+        prefix: part.source.exposure.prefix.clone(),
+        instructions: part.source.listing.instructions.clone(),
+        stale: part.source.stale,
+    }
+}
+
+/// Where `kind` stands in [`ListKind::ALL`].
+fn index(kind: ListKind) -> usize {
+    match kind {
+        ListKind::Tools => 0,
+        ListKind::Prompts => 1,
+        ListKind::Resources => 2,
+        ListKind::ResourceTemplates => 3,
+    }
+}

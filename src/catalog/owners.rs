@@ -1,0 +1,122 @@
+//! Which backend owns a URI?
+//!
+//! In this order: the backend that lists it; the backend it is marked with, if that one knows the
+//! rest; the most specific template that could have made it; the backend it is marked with, for links
+//! that stood in a result and in no list. Nobody else is ever asked: a read that is tried on every
+//! backend tells all of them what one was meant to know.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::exposure::Exposure;
+use super::pages::List;
+use super::route::{Item, Route};
+use super::uris;
+use crate::protocol::UriTemplate;
+
+/// Longest URI compared with templates, in bytes.
+const MAX_MATCHED: usize = 8 * 1024;
+
+/// What one backend answers for.
+#[derive(Debug, Clone)]
+pub(super) struct Owner {
+    pub(super) backend: Arc<str>,
+    pub(super) exposure: Arc<Exposure>,
+    /// Local URIs this view must not reach although the backend has them.
+    pub(super) denied: HashSet<Arc<str>>,
+    /// Whether URIs that are in no list may be asked for.
+    pub(super) is_open: bool,
+    /// Local URI → as clients see it.
+    listed: HashMap<Arc<str>, Arc<str>>,
+    templates: Vec<UriTemplate>,
+}
+
+impl Owner {
+    pub(super) fn new(backend: Arc<str>, exposure: Arc<Exposure>) -> Self {
+        let (listed, templates) = (HashMap::new(), Vec::new());
+        Self { backend, exposure, denied: HashSet::new(), is_open: true, listed, templates }
+    }
+
+    fn knows(&self, uri: &str) -> bool {
+        self.listed.contains_key(uri)
+            || (self.lets_through(uri) && self.templates.iter().any(|template| template.matches(uri)))
+    }
+
+    fn lets_through(&self, uri: &str) -> bool {
+        !self.denied.contains(uri) && !self.exposure.hides(&[uri])
+    }
+
+    fn may_be_asked(&self, uri: &str) -> bool {
+        self.is_open && !self.denied.contains(uri) && self.exposure.shows(&[uri])
+    }
+
+    fn route(&self, local: &str, qualified: &str) -> Route {
+        Route { backend: self.backend.clone(), local: local.into(), qualified: qualified.into() }
+    }
+}
+
+/// The owners of a catalog's URIs, by slug.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    by_slug: HashMap<String, Owner>,
+    /// Most specific first; slug of the owner.
+    templates: Vec<(UriTemplate, String)>,
+}
+
+impl Owners {
+    pub(super) fn new(owners: Vec<Owner>, resources: &List, templates: &List) -> Self {
+        let mut by_slug: HashMap<String, Owner> =
+            owners.into_iter().map(|owner| (uris::slug(&owner.backend), owner)).collect();
+        for Item { route, .. } in resources.items() {
+            if let Some(owner) = by_slug.get_mut(&uris::slug(&route.backend)) {
+                owner.listed.insert(route.local.clone(), route.qualified.clone());
+            }
+        }
+        let mut unmarked = Vec::new();
+        for Item { route, .. } in templates.items() {
+            let slug = uris::slug(&route.backend);
+            let template = UriTemplate::parse(&route.local);
+            if let Some(owner) = by_slug.get_mut(&slug) {
+                owner.templates.push(template.clone());
+            }
+            if route.local == route.qualified {
+                unmarked.push((template, slug));
+            }
+        }
+        unmarked.sort_by_key(|(template, _)| std::cmp::Reverse(template.specificity()));
+        Self { by_slug, templates: unmarked }
+    }
+
+    /// The backend to ask for `uri`, given that nobody lists it.
+    pub(super) fn of_unlisted(&self, uri: &str) -> Option<Route> {
+        if uri.len() > MAX_MATCHED {
+            return None;
+        }
+        let marked = self.marked(uri);
+        let known = marked.filter(|(owner, rest)| owner.knows(rest));
+        known.map(|(owner, rest)| owner.route(rest, uri)).or_else(|| self.by_template(uri)).or_else(|| {
+            marked.filter(|(owner, rest)| owner.may_be_asked(rest)).map(|(o, rest)| o.route(rest, uri))
+        })
+    }
+
+    /// How clients must spell `local`, a URI that stood in something `backend` said.
+    pub(super) fn shown(&self, backend: &str, local: &str) -> Option<String> {
+        let slug = uris::slug(backend);
+        if let Some(qualified) = self.by_slug.get(&slug).and_then(|owner| owner.listed.get(local)) {
+            return Some(qualified.to_string());
+        }
+        let is_reachable = self.by_template(local).is_some_and(|route| &*route.backend == backend);
+        (!is_reachable && !uris::is_web(local)).then(|| uris::marked(&slug, local))
+    }
+
+    fn marked<'a>(&self, uri: &'a str) -> Option<(&Owner, &'a str)> {
+        let (slug, rest) = uris::unmark(uri)?;
+        Some((self.by_slug.get(slug)?, rest))
+    }
+
+    fn by_template(&self, uri: &str) -> Option<Route> {
+        let matching = self.templates.iter().filter(|(template, _)| template.matches(uri));
+        let mut owners = matching.filter_map(|(_, slug)| self.by_slug.get(slug));
+        owners.find(|owner| owner.lets_through(uri)).map(|owner| owner.route(uri, uri))
+    }
+}

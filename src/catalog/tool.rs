@@ -1,0 +1,45 @@
+//! What does the gateway know about one tool?
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use super::arguments::Checker;
+use super::route::{Item, Route};
+use super::tokens;
+use crate::protocol::RawJson;
+
+/// One tool as clients see it.
+pub struct ToolEntry {
+    /// Where a call of it goes.
+    pub route: Route,
+    /// The entry of `tools/list`.
+    pub entry: RawJson,
+    /// Its `inputSchema`.
+    pub input_schema: RawJson,
+    /// Whether the operator wants arguments checked before the backend sees them.
+    pub validate: bool,
+    /// What its definition costs a model, estimated (bytes of name, description and schema / 4).
+    pub tokens: usize,
+    /// Compiled at the first check; `None` inside when the schema cannot be compiled.
+    pub(super) checker: OnceLock<Option<Checker>>,
+}
+
+impl ToolEntry {
+    pub(super) fn new(item: &Item, validate: bool) -> Arc<Self> {
+        let input_schema = item.entry.get("inputSchema").unwrap_or_else(RawJson::empty_object);
+        Arc::new(Self {
+            route: item.route.clone(),
+            tokens: tokens::of_tool(&item.entry),
+            entry: item.entry.clone(),
+            input_schema,
+            validate,
+            checker: OnceLock::new(),
+        })
+    }
+}
+
+impl fmt::Debug for ToolEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolEntry").field("route", &self.route).finish_non_exhaustive()
+    }
+}

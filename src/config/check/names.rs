@@ -1,0 +1,98 @@
+//! Can every name be told from every other?
+
+use std::collections::BTreeMap;
+
+use globset::Glob;
+
+use super::super::problem::Finding;
+use super::super::tree::{Entry, Node};
+use super::{is_literal, known, of, text};
+
+/// Longest name of a backend, and longest prefix, in characters.
+const LONGEST_NAME: usize = 32;
+/// Longest name of a tool (MCP 2025-11-25, server/tools), in characters.
+const LONGEST_TOOL: usize = 128;
+
+pub(super) fn check(backends: &[Entry], findings: &mut Vec<Finding>) {
+    same_prefixes(backends, findings);
+    for backend in backends {
+        findings.extend(legal_name(backend));
+        findings.extend(legal_prefix(backend));
+        for key in ["expose", "hide"] {
+            let globs = backend.value.get(key).map(Node::items).unwrap_or_default();
+            findings.extend(globs.iter().filter_map(|glob| bad_glob(key, glob, backend)));
+        }
+        renames(backend, findings);
+    }
+}
+
+fn legal_name(backend: &Entry) -> Option<Finding> {
+    let name = &backend.key;
+    if is_name(name, LONGEST_NAME, "_-") {
+        return None;
+    }
+    let message = format!("`{name}` cannot be the name of a backend");
+    let suggestion = format!("1 to {LONGEST_NAME} letters, digits, `_` and `-`");
+    Some(Finding::new(backend.span, message).suggest(suggestion))
+}
+
+fn legal_prefix(backend: &Entry) -> Option<Finding> {
+    let (node, prefix) = text(&backend.value, "prefix")?;
+    if prefix.is_empty() || is_name(prefix, LONGEST_NAME, "_-") {
+        return None;
+    }
+    let message = format!("{} cannot be part of a tool's name", of("prefix", backend));
+    let suggestion = format!("up to {LONGEST_NAME} letters, digits, `_` and `-`");
+    Some(Finding::new(node.span, message).suggest(suggestion))
+}
+
+fn is_name(name: &str, longest: usize, punctuation: &str) -> bool {
+    (1..=longest).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || punctuation.contains(c))
+}
+
+fn same_prefixes(backends: &[Entry], findings: &mut Vec<Finding>) {
+    let mut owners: BTreeMap<&str, &Entry> = BTreeMap::new();
+    for backend in backends {
+        let own = text(&backend.value, "prefix");
+        let (span, prefix) =
+            own.map_or((backend.span, backend.key.as_str()), |(node, prefix)| (node.span, prefix));
+        if prefix.is_empty() {
+            continue;
+        }
+        let owner = *owners.entry(prefix).or_insert(backend);
+        if owner.key != backend.key {
+            let message = format!("backends `{}` and `{}` have the same prefix", owner.key, backend.key);
+            findings.push(Finding::new(span, message).suggest("give one of them another `prefix`"));
+        }
+    }
+}
+
+fn bad_glob(key: &str, glob: &Node, backend: &Entry) -> Option<Finding> {
+    let error = Glob::new(known(glob)?).err()?;
+    let reason = if is_literal(glob) { format!(": {}", error.kind()) } else { String::new() };
+    let message = format!("bad pattern in {}{reason}", of(key, backend));
+    Some(Finding::new(glob.span, message))
+}
+
+fn renames(backend: &Entry, findings: &mut Vec<Finding>) {
+    let renames = backend.value.get("rename").map(Node::entries).unwrap_or_default();
+    let mut targets: BTreeMap<&str, &str> = BTreeMap::new();
+    for entry in renames {
+        let Some(target) = known(&entry.value) else {
+            continue;
+        };
+        if !is_name(target, LONGEST_TOOL, "_-.") {
+            let message = format!("{} is not a legal name", of(&format!("rename.{}", entry.key), backend));
+            let suggestion = format!("1 to {LONGEST_TOOL} letters, digits, `_`, `-` and `.`");
+            findings.push(Finding::new(entry.value.span, message).suggest(suggestion));
+        }
+        if let Some(other) = targets.insert(target, &entry.key) {
+            let message = format!(
+                "`{other}` and `{}` of backend `{}` are renamed to the same name",
+                entry.key, backend.key
+            );
+            findings.push(Finding::new(entry.value.span, message));
+        }
+    }
+}

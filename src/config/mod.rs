@@ -1,0 +1,149 @@
+//! What can an operator set? Reads `gateway.yaml`, reports everything wrong with it at once, each
+//! problem with its place, and gives the rooms their settings.
+//!
+//! Text → tree with places (`yaml`) → references replaced (`references`) → shape checked against
+//! the JSON Schema (`schema`) → meaning checked (`check`) → settings (`resolve`).
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+mod check;
+mod excerpt;
+mod file;
+mod normalise;
+mod place;
+mod problem;
+mod references;
+mod resolve;
+mod rule;
+mod schema;
+mod secrets;
+mod tree;
+mod wording;
+mod yaml;
+
+pub use problem::{Excerpt, Problem, Problems};
+pub use schema::json_schema;
+
+use excerpt::Text;
+use problem::Finding;
+use references::Sources;
+use tree::Node;
+
+use crate::backend::BackendSettings;
+use crate::catalog::{CatalogSettings, ExposureSettings};
+use crate::server::{AdminSettings, ClientSettings, ServerSettings};
+use crate::telemetry::LogSettings;
+
+/// Largest configuration file, in bytes.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// Everything an operator set, checked, with defaults applied and references replaced.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The endpoint for clients.
+    pub server: ServerSettings,
+    /// The endpoint for operators.
+    pub admin: AdminSettings,
+    /// Logs.
+    pub log: LogSettings,
+    /// The catalog as a whole.
+    pub catalog: CatalogSettings,
+    /// Who may call, by name; empty for whoever reaches the gateway.
+    pub clients: BTreeMap<String, ClientSettings>,
+    /// The backends in the order of the file, without those `disabled`.
+    pub backends: Vec<BackendConfig>,
+    /// Where the gateway keeps its files; absolute.
+    pub state_dir: PathBuf,
+    /// The file this was read from, as it was named.
+    pub path: PathBuf,
+    free_ports: BTreeMap<String, u16>,
+}
+
+/// One entry of `backends:`.
+#[derive(Debug, Clone)]
+pub struct BackendConfig {
+    /// How the backend is reached and protected.
+    pub settings: BackendSettings,
+    /// How its entries appear in the catalog.
+    pub exposure: ExposureSettings,
+    /// Differs when anything about this backend does, its defaults and what its references stand
+    /// for included. Compare it within one run of the program only.
+    pub revision: u64,
+}
+
+/// Reads the configuration file at `path`, taking references from the process's environment.
+///
+/// # Errors
+/// Everything wrong with the file.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    load_with(path, BTreeMap::new())
+}
+
+/// Reads the file of `previous` again; a backend that has a free port keeps it.
+///
+/// # Errors
+/// Everything wrong with the file; `previous` stays as good as it was.
+pub fn reload(previous: &Config) -> Result<Config, Problems> {
+    load_with(&previous.path, previous.free_ports.clone())
+}
+
+/// Reads `text` as if it were the file at `path`, with `env` for the environment.
+///
+/// # Errors
+/// Everything wrong with the text.
+pub fn parse(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
+    read(path, text, env, BTreeMap::new())
+}
+
+fn load_with(path: &Path, ports: BTreeMap<String, u16>) -> Result<Config, Problems> {
+    let text = read_text(path).map_err(|error| Problems::unreadable(path, &error))?;
+    let env = |name: &str| std::env::var(name).ok();
+    read(path, &text, &env, ports)
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(std::io::Error::other("larger than 4 MiB"));
+    }
+    Ok(text)
+}
+
+fn read(
+    path: &Path,
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    ports: BTreeMap<String, u16>,
+) -> Result<Config, Problems> {
+    let root =
+        yaml::parse(text).map_err(|finding| Problems::new(path, &Text::unread(text), vec![finding]))?;
+    let shown = Text::new(text, &root);
+    let mut sources = Sources { env, directory: &resolve::directory(path), ports, listeners: Vec::new() };
+    let mut findings = Vec::new();
+    let root = checked(root, &mut sources, &mut findings);
+    if !findings.is_empty() {
+        return Err(Problems::new(path, &shown, findings));
+    }
+    resolve::config(&root, path, sources.ports)
+        .map_err(|message| Problems::new(path, &shown, vec![Finding::new(root.span, message)]))
+}
+
+/// Applies references and defaults to `root`, collecting everything wrong on the way.
+fn checked(mut root: Node, sources: &mut Sources<'_>, findings: &mut Vec<Finding>) -> Node {
+    normalise::repeated_keys(&root, findings);
+    normalise::sections(&mut root, findings);
+    normalise::disabled(&mut root);
+    references::resolve(&mut root, sources, findings);
+    normalise::disabled(&mut root);
+    normalise::texts(&mut root);
+    schema::check(&root, findings);
+    normalise::apply_defaults(&mut root);
+    check::all(&root, findings);
+    root
+}
+
+#[cfg(test)]
+mod fixtures;

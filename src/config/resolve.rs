@@ -1,0 +1,130 @@
+//! What does a checked file mean: paths made absolute, combinations turned into types.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde_json::Value;
+use url::Url;
+
+use super::file::{BackendSection, File, TransportKind};
+use super::tree::Node;
+use super::{BackendConfig, Config};
+use crate::backend::{BackendSettings, ProcessSettings, RemoteSettings, TransportSettings};
+use crate::catalog::ExposureSettings;
+
+/// The directory of `path`, absolute.
+pub(crate) fn directory(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.parent().map_or_else(PathBuf::new, Path::to_owned)
+}
+
+/// Turns a tree in which no problem was found into the configuration; the error is one the
+/// checks should have found.
+pub(crate) fn config(root: &Node, path: &Path, free_ports: BTreeMap<String, u16>) -> Result<Config, String> {
+    let directory = directory(path);
+    let value = root.to_value();
+    let revisions = revisions(&value);
+    let mut file: File = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let mut backends = Vec::new();
+    for entry in root.get("backends").map(Node::entries).unwrap_or_default() {
+        if let Some(section) = file.backends.remove(&entry.key) {
+            let revision = revisions.get(&entry.key).copied().unwrap_or_default();
+            backends.push(backend(&entry.key, section, &directory, revision)?);
+        }
+    }
+    let state_dir = file.state_dir.unwrap_or_else(|| PathBuf::from(".switchyard"));
+    Ok(Config {
+        server: file.server,
+        admin: file.admin,
+        log: file.log,
+        catalog: file.catalog,
+        clients: file.clients,
+        backends,
+        state_dir: directory.join(state_dir),
+        path: path.to_owned(),
+        free_ports,
+    })
+}
+
+fn revisions(root: &Value) -> BTreeMap<String, u64> {
+    let backends = root.get("backends").and_then(Value::as_object);
+    backends
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| {
+            let mut hasher = DefaultHasher::new();
+            value.to_string().hash(&mut hasher);
+            (name.clone(), hasher.finish())
+        })
+        .collect()
+}
+
+fn backend(
+    name: &str,
+    section: BackendSection,
+    directory: &Path,
+    revision: u64,
+) -> Result<BackendConfig, String> {
+    let transport =
+        transport(&section, directory).ok_or_else(|| format!("backend `{name}` has no usable transport"))?;
+    Ok(BackendConfig {
+        settings: BackendSettings {
+            name: name.to_owned(),
+            transport,
+            timeouts: section.timeouts,
+            breaker: section.breaker,
+            concurrency: section.concurrency,
+            restart: section.restart,
+        },
+        exposure: ExposureSettings {
+            backend: name.to_owned(),
+            prefix: section.prefix.unwrap_or_else(|| name.to_owned()),
+            expose: section.expose,
+            hide: section.hide,
+            rename: section.rename,
+            description: section.description,
+            validate_arguments: section.validate_arguments,
+        },
+        revision,
+    })
+}
+
+fn transport(section: &BackendSection, directory: &Path) -> Option<TransportSettings> {
+    let process = process(section, directory);
+    let Some(url) = &section.url else {
+        return process.map(TransportSettings::Stdio);
+    };
+    let remote = RemoteSettings { url: Url::parse(url).ok()?, headers: secrets(&section.headers) };
+    Some(match section.kind {
+        Some(TransportKind::Sse) => TransportSettings::Sse { remote, process },
+        _ => TransportSettings::Http { remote, process },
+    })
+}
+
+fn process(section: &BackendSection, directory: &Path) -> Option<ProcessSettings> {
+    let command = section.command.clone()?;
+    let cwd = section.cwd.as_deref().unwrap_or(Path::new(""));
+    let cwd = directory.join(cwd).components().collect::<PathBuf>();
+    Some(ProcessSettings {
+        command: located(command, &cwd),
+        args: section.args.clone(),
+        env: secrets(&section.env),
+        cwd,
+    })
+}
+
+/// A command with a `/` in it is a path relative to the directory it is launched in; whether the
+/// operating system would agree is unspecified.
+fn located(command: String, cwd: &Path) -> String {
+    if !command.contains('/') {
+        return command;
+    }
+    let path = cwd.join(&command).components().collect::<PathBuf>();
+    path.into_os_string().into_string().unwrap_or(command)
+}
+
+fn secrets(texts: &BTreeMap<String, String>) -> BTreeMap<String, SecretString> {
+    texts.iter().map(|(name, text)| (name.clone(), SecretString::from(text.as_str()))).collect()
+}

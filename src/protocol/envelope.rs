@@ -1,0 +1,324 @@
+//! The JSON-RPC envelope: one pass over a message, everything inside it left as text.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::{RawJson, RpcError, guard};
+
+/// A request's id, as it was spelt: a string or a number.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Id(RawJson);
+
+impl Id {
+    /// An id the gateway gives out itself.
+    pub fn number(number: u64) -> Self {
+        Self(RawJson::of(&number))
+    }
+
+    /// The id that `raw` spells.
+    pub fn new(raw: RawJson) -> Option<Self> {
+        let first = *raw.as_bytes().first()?;
+        (first == b'"' || first == b'-' || first.is_ascii_digit()).then_some(Self(raw))
+    }
+
+    /// The id's text.
+    pub fn raw(&self) -> &RawJson {
+        &self.0
+    }
+
+    /// The number this id is; what the gateway gives out, comes back as one.
+    pub fn as_number(&self) -> Option<u64> {
+        self.0.as_str().parse().ok()
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// One JSON-RPC message.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// Wants an answer.
+    Request {
+        /// To be echoed.
+        id: Id,
+        /// What is asked for.
+        method: String,
+        /// An object, if there is one.
+        params: Option<RawJson>,
+    },
+    /// Wants none.
+    Notification {
+        /// What happened.
+        method: String,
+        /// An object, if there is one.
+        params: Option<RawJson>,
+    },
+    /// The answer to a request of ours.
+    Response(Response),
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// Of the request; none when the peer could not read it.
+    pub id: Option<Id>,
+    /// The `result` or the `error` member.
+    pub outcome: Result<RawJson, RawJson>,
+}
+
+/// A message that was refused, with as much of its id as could be read.
+#[derive(Debug, Clone)]
+pub struct Malformed {
+    /// Echoed on the error.
+    pub id: Option<Id>,
+    /// −32700 or −32600.
+    pub error: RpcError,
+}
+
+impl Malformed {
+    fn new(id: Option<Id>, error: RpcError) -> Box<Self> {
+        Box::new(Self { id, error })
+    }
+}
+
+/// The members an envelope may have; a known one that stands twice is refused by the derive.
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+/// Keeps `null` apart from absent: an `id` of `null` is wrong, no `id` is a notification.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Reads one message.
+///
+/// # Errors
+/// −32700 for text that is not JSON or nests too deep, −32600 for JSON that is no message.
+pub fn parse(text: &Bytes) -> Result<Message, Box<Malformed>> {
+    if !guard::scan(text) {
+        let message = format!("the message nests deeper than {} levels", guard::MAX_DEPTH);
+        return Err(Malformed::new(None, RpcError::invalid_request(message)));
+    }
+    let wire: Wire<'_> =
+        serde_json::from_slice(text).map_err(|error| Malformed::new(None, describe(&error)))?;
+    let keep = |value: &RawValue| RawJson::within(text, value);
+    let id = wire.id.map(keep).and_then(Id::new);
+    let refuse = |message: &str| Malformed::new(id.clone(), RpcError::invalid_request(message));
+
+    if wire.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
+        return Err(refuse("`jsonrpc` must be \"2.0\""));
+    }
+    let has_unusable_id = wire.id.is_some() && id.is_none();
+    let Some(method) = wire.method else {
+        let outcome = match (wire.result, wire.error) {
+            (Some(result), None) => Ok(keep(result)),
+            (None, Some(error)) => Err(keep(error)),
+            _ => {
+                return Err(refuse(
+                    "the message has neither `method` nor exactly one of `result` and `error`",
+                ));
+            }
+        };
+        return Ok(Message::Response(Response { id, outcome }));
+    };
+    if has_unusable_id {
+        return Err(refuse("`id` must be a string or a number"));
+    }
+    let Some(method) = keep(method).string().map(String::from) else {
+        return Err(refuse("`method` must be a string"));
+    };
+    let params = wire.params.map(keep);
+    if params.as_ref().is_some_and(|params| !params.is_object()) {
+        return Err(refuse("`params` must be an object"));
+    }
+    Ok(match id {
+        Some(id) => Message::Request { id, method, params },
+        None => Message::Notification { method, params },
+    })
+}
+
+/// The messages of a 2025-03-26 batch, each judged on its own; `None` if `text` is no array.
+///
+/// # Errors
+/// −32700 for text that is not JSON, −32600 for an empty batch.
+pub fn parse_batch(text: &Bytes) -> Option<Result<Vec<Result<Message, Box<Malformed>>>, Box<Malformed>>> {
+    if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+        return None;
+    }
+    if !guard::scan(text) {
+        return Some(parse(text).map(|message| vec![Ok(message)]));
+    }
+    Some(match serde_json::from_slice::<Vec<&RawValue>>(text) {
+        Err(error) => Err(Malformed::new(None, describe(&error))),
+        Ok(items) if items.is_empty() => {
+            Err(Malformed::new(None, RpcError::invalid_request("the batch is empty")))
+        }
+        Ok(items) => {
+            Ok(items.into_iter().map(|item| parse(&text.slice_ref(item.get().as_bytes()))).collect())
+        }
+    })
+}
+
+/// Says what is wrong with a text without quoting it: it may hold secrets.
+fn describe(error: &serde_json::Error) -> RpcError {
+    use serde_json::error::Category;
+    let place = format!("line {}, column {}", error.line(), error.column());
+    match error.classify() {
+        Category::Data => {
+            RpcError::invalid_request(format!("not one JSON-RPC message with unique members ({place})"))
+        }
+        Category::Eof => RpcError::parse_error(format!("the JSON ends too early ({place})")),
+        Category::Io | Category::Syntax => RpcError::parse_error(format!("not valid JSON ({place})")),
+    }
+}
+
+/// Message texts the gateway writes around raw parts.
+pub mod frame {
+    use bytes::{BufMut, Bytes, BytesMut};
+
+    use super::{Id, RawJson};
+
+    /// A request.
+    pub fn request(id: &Id, method: &str, params: Option<&RawJson>) -> Bytes {
+        compose(Some(id), method, params)
+    }
+
+    /// A notification.
+    pub fn notification(method: &str, params: Option<&RawJson>) -> Bytes {
+        compose(None, method, params)
+    }
+
+    /// A successful answer.
+    pub fn result(id: &Id, result: &RawJson) -> Bytes {
+        answer(Some(id), b",\"result\":", result)
+    }
+
+    /// A failed answer; without an id where it could not be read.
+    pub fn error(id: Option<&Id>, error: &RawJson) -> Bytes {
+        answer(id, b",\"error\":", error)
+    }
+
+    const OPENING: &[u8] = b"{\"jsonrpc\":\"2.0\"";
+
+    fn compose(id: Option<&Id>, method: &str, params: Option<&RawJson>) -> Bytes {
+        let size = 64 + method.len() + params.map_or(0, RawJson::len) + id.map_or(0, |id| id.raw().len());
+        let mut text = BytesMut::with_capacity(size);
+        text.put_slice(OPENING);
+        put_id(&mut text, id);
+        text.put_slice(b",\"method\":");
+        text.put_slice(RawJson::of(method).as_bytes());
+        if let Some(params) = params {
+            text.put_slice(b",\"params\":");
+            text.put_slice(params.as_bytes());
+        }
+        text.put_u8(b'}');
+        text.freeze()
+    }
+
+    fn answer(id: Option<&Id>, member: &[u8], value: &RawJson) -> Bytes {
+        let mut text = BytesMut::with_capacity(64 + value.len() + id.map_or(0, |id| id.raw().len()));
+        text.put_slice(OPENING);
+        put_id(&mut text, id);
+        text.put_slice(member);
+        text.put_slice(value.as_bytes());
+        text.put_u8(b'}');
+        text.freeze()
+    }
+
+    fn put_id(text: &mut BytesMut, id: Option<&Id>) {
+        if let Some(id) = id {
+            text.put_slice(b",\"id\":");
+            text.put_slice(id.raw().as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::protocol::code;
+
+    fn read(text: &str) -> Result<Message, Box<Malformed>> {
+        parse(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    fn refused(text: &str) -> (i32, Option<String>) {
+        let malformed = read(text).unwrap_err();
+        (malformed.error.code, malformed.id.map(|id| id.raw().as_str().to_owned()))
+    }
+
+    #[test]
+    fn the_parts_of_a_request_keep_their_spelling() {
+        let text =
+            r#"{"id" : 7.0e1,"jsonrpc":"2.0","params":{ "x": 1.10 },"method":"tools\/call","extra":1}"#;
+        let Message::Request { id, method, params } = read(text).unwrap() else { panic!("no request") };
+        assert_eq!(id.raw().as_str(), "7.0e1");
+        assert_eq!(method, "tools/call");
+        assert_eq!(params.unwrap().as_str(), r#"{ "x": 1.10 }"#);
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused_with_its_id() {
+        assert_eq!(refused("{"), (code::PARSE_ERROR, None));
+        assert_eq!(refused("[]"), (code::INVALID_REQUEST, None));
+        assert_eq!(refused(r#"{"id":1,"method":"x"}"#), (code::INVALID_REQUEST, Some("1".into())));
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","id":null,"method":"x"}"#), (code::INVALID_REQUEST, None));
+        assert_eq!(
+            refused(r#"{"jsonrpc":"2.0","id":"a","method":"x","params":[1]}"#).1,
+            Some("\"a\"".into())
+        );
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"x"}"#).0, code::INVALID_REQUEST);
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#).0, code::INVALID_REQUEST);
+        assert_eq!(refused(&"[".repeat(1000)).0, code::INVALID_REQUEST);
+    }
+
+    #[test]
+    fn null_results_are_answers() {
+        let Message::Response(response) = read(r#"{"jsonrpc":"2.0","id":3,"result":null}"#).unwrap() else {
+            panic!("no response")
+        };
+        assert!(response.outcome.unwrap().is_null());
+        assert_eq!(response.id.unwrap().as_number(), Some(3));
+    }
+
+    #[test]
+    fn every_message_of_a_batch_is_judged_alone() {
+        let batch = Bytes::from_static(br#" [{"jsonrpc":"2.0","method":"a"}, 5]"#);
+        let items = parse_batch(&batch).unwrap().unwrap();
+        assert!(items[0].is_ok() && items[1].is_err());
+        assert!(parse_batch(&Bytes::from_static(b"[]")).unwrap().is_err());
+        assert!(parse_batch(&Bytes::from_static(b"{}")).is_none());
+    }
+
+    #[test]
+    fn frames_read_back_as_they_were_meant() {
+        let id = Id::number(5);
+        let params = RawJson::of(&serde_json::json!({"a": 1}));
+        assert_eq!(
+            frame::request(&id, "x\"y", Some(&params)),
+            r#"{"jsonrpc":"2.0","id":5,"method":"x\"y","params":{"a":1}}"#
+        );
+        assert_eq!(frame::error(None, &params), r#"{"jsonrpc":"2.0","error":{"a":1}}"#);
+    }
+}

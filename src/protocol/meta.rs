@@ -1,0 +1,130 @@
+//! `_meta`: what a modern client must say with each request, and what may pass to the next hop.
+
+use super::{LogLevel, Object, RawJson, Revision};
+
+/// Keys of `_meta` (MCP 2026-07-28, basic/index, `_meta`).
+#[allow(missing_docs)]
+pub mod key {
+    pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+    pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+    pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+    pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+    pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+    pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+    pub const PROGRESS_TOKEN: &str = "progressToken";
+}
+
+/// The gateway's name and version, as a server towards clients and as a client towards backends.
+pub fn gateway_info() -> serde_json::Value {
+    serde_json::json!({"name": "switchyard", "title": "Switchyard", "version": env!("CARGO_PKG_VERSION")})
+}
+
+/// What a client's request carries in `_meta`, as far as the gateway looks.
+#[derive(Debug, Clone, Default)]
+pub struct RequestMeta {
+    /// The protocol version, as written; its presence makes a request modern.
+    pub protocol_version: Option<String>,
+    /// Declared with this request.
+    pub client_capabilities: Option<RawJson>,
+    /// Least level of log notifications wanted.
+    pub log_level: Option<String>,
+    /// Echoed on progress notifications.
+    pub progress_token: Option<RawJson>,
+}
+
+impl RequestMeta {
+    /// Reads the `_meta` of `params`.
+    pub fn of(params: Option<&RawJson>) -> Self {
+        let Some(meta) = params.and_then(|params| params.get("_meta")) else {
+            return Self::default();
+        };
+        let text = |key: &str| meta.get(key).and_then(|value| value.string().map(String::from));
+        Self {
+            protocol_version: text(key::PROTOCOL_VERSION),
+            client_capabilities: meta.get(key::CLIENT_CAPABILITIES),
+            log_level: text(key::LOG_LEVEL),
+            progress_token: meta.get(key::PROGRESS_TOKEN),
+        }
+    }
+}
+
+/// What the gateway says about itself on the hop to a backend.
+#[derive(Debug, Clone, Default)]
+pub struct HopMeta {
+    /// Set for a modern backend: its version.
+    pub revision: Option<Revision>,
+    /// For a modern backend: what the client can do.
+    pub client_capabilities: Option<RawJson>,
+    /// For a modern backend: the gateway's own name and version.
+    pub client_info: Option<RawJson>,
+    /// For a modern backend: least level of log notifications wanted.
+    pub log_level: Option<LogLevel>,
+    /// The token of this hop, if progress is wanted.
+    pub progress_token: Option<RawJson>,
+}
+
+/// Rewrites a client's `_meta` for the next hop: keys that belong to one hop are replaced, all others
+/// (trace context, vendors' own) pass as they are. `None` if nothing is left to say.
+pub fn rewrite(meta: Option<&RawJson>, hop: &HopMeta) -> Option<RawJson> {
+    let mut object = meta.and_then(Object::parse).unwrap_or_default();
+    object.retain(|name| {
+        !matches!(
+            name,
+            key::PROTOCOL_VERSION
+                | key::CLIENT_CAPABILITIES
+                | key::CLIENT_INFO
+                | key::LOG_LEVEL
+                | key::RELATED_TASK
+                | key::PROGRESS_TOKEN
+        )
+    });
+    if let Some(token) = &hop.progress_token {
+        object.set(key::PROGRESS_TOKEN, token.clone());
+    }
+    if let Some(revision) = hop.revision {
+        let capabilities = hop.client_capabilities.clone().unwrap_or_else(RawJson::empty_object);
+        object.set(key::PROTOCOL_VERSION, RawJson::of(revision.as_str()));
+        object.set(key::CLIENT_CAPABILITIES, capabilities);
+        if let Some(info) = &hop.client_info {
+            object.set(key::CLIENT_INFO, info.clone());
+        }
+        if let Some(level) = &hop.log_level {
+            object.set(key::LOG_LEVEL, RawJson::of(level.as_str()));
+        }
+    }
+    (!object.is_empty()).then(|| object.to_json())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn raw(text: &'static str) -> RawJson {
+        RawJson::parse(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn hop_keys_are_replaced_and_foreign_keys_pass() {
+        let meta = raw(
+            r#"{"traceparent":"00-a","progressToken":"mine","io.modelcontextprotocol/logLevel":"debug","com.x/y":[1.0]}"#,
+        );
+        let legacy = HopMeta { progress_token: Some(raw("9")), ..HopMeta::default() };
+        assert_eq!(
+            rewrite(Some(&meta), &legacy).unwrap().as_str(),
+            r#"{"traceparent":"00-a","com.x/y":[1.0],"progressToken":9}"#
+        );
+        let modern = HopMeta { revision: Some(Revision::LATEST), ..HopMeta::default() };
+        assert_eq!(
+            rewrite(None, &modern).unwrap().as_str(),
+            r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#
+        );
+    }
+
+    #[test]
+    fn nothing_to_say_is_no_meta_at_all() {
+        assert!(rewrite(Some(&raw(r#"{"progressToken":1}"#)), &HopMeta::default()).is_none());
+    }
+}

@@ -1,0 +1,107 @@
+//! Method names, and what kind of request each one is to a gateway.
+
+/// Names on the wire.
+#[allow(missing_docs)]
+pub mod name {
+    pub const INITIALIZE: &str = "initialize";
+    pub const INITIALIZED: &str = "notifications/initialized";
+    pub const PING: &str = "ping";
+    pub const DISCOVER: &str = "server/discover";
+    pub const LISTEN: &str = "subscriptions/listen";
+    pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+    pub const SET_LEVEL: &str = "logging/setLevel";
+    pub const SUBSCRIBE: &str = "resources/subscribe";
+    pub const UNSUBSCRIBE: &str = "resources/unsubscribe";
+    pub const CANCELLED: &str = "notifications/cancelled";
+    pub const PROGRESS: &str = "notifications/progress";
+    pub const MESSAGE: &str = "notifications/message";
+    pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+    pub const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";
+    pub const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
+    pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
+}
+
+/// One of the four lists a server keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ListKind {
+    /// `tools/list`
+    Tools,
+    /// `prompts/list`
+    Prompts,
+    /// `resources/list`
+    Resources,
+    /// `resources/templates/list`
+    ResourceTemplates,
+}
+
+impl ListKind {
+    /// All four.
+    pub const ALL: [ListKind; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::ResourceTemplates];
+
+    /// The method that lists it.
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Tools => "tools/list",
+            Self::Prompts => "prompts/list",
+            Self::Resources => "resources/list",
+            Self::ResourceTemplates => "resources/templates/list",
+        }
+    }
+
+    /// The member of the result that holds the entries.
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::ResourceTemplates => "resourceTemplates",
+        }
+    }
+
+    /// The notification that says it changed.
+    pub fn changed(self) -> &'static str {
+        match self {
+            Self::Tools => name::TOOLS_CHANGED,
+            Self::Prompts => name::PROMPTS_CHANGED,
+            Self::Resources | Self::ResourceTemplates => name::RESOURCES_CHANGED,
+        }
+    }
+
+    /// The list that `method` asks for.
+    pub fn of(method: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.method() == method)
+    }
+}
+
+/// A request that belongs to one backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Routed {
+    /// `tools/call`
+    CallTool,
+    /// `prompts/get`
+    GetPrompt,
+    /// `resources/read`
+    ReadResource,
+    /// `completion/complete`
+    Complete,
+}
+
+impl Routed {
+    /// All of them.
+    pub const ALL: [Routed; 4] = [Self::CallTool, Self::GetPrompt, Self::ReadResource, Self::Complete];
+
+    /// Its name on the wire.
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::CallTool => "tools/call",
+            Self::GetPrompt => "prompts/get",
+            Self::ReadResource => "resources/read",
+            Self::Complete => "completion/complete",
+        }
+    }
+
+    /// The request that `method` names.
+    pub fn of(method: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|routed| routed.method() == method)
+    }
+}

@@ -1,0 +1,28 @@
+//! What MCP says: the raw envelope, revisions, headers, errors, event-stream framing.
+//!
+//! Nothing here does I/O or reads a clock. Relayed JSON stays text ([`RawJson`]): it is checked once,
+//! cut into members where the gateway must look or rewrite, and never rebuilt from a typed model.
+
+mod envelope;
+mod error;
+mod guard;
+mod headers;
+mod json;
+mod log_level;
+mod meta;
+mod methods;
+mod revision;
+mod sse;
+mod uri_template;
+
+pub use envelope::{Id, Malformed, Message, Response, frame, parse, parse_batch};
+pub use error::{RpcError, code};
+pub use guard::{MAX_DEPTH, scan};
+pub use headers::{decode_value, encode_value, mirrored_name, name as header};
+pub use json::{Object, RawJson};
+pub use log_level::LogLevel;
+pub use meta::{HopMeta, RequestMeta, gateway_info, key as meta_key, rewrite as rewrite_meta};
+pub use methods::{ListKind, Routed, name as method};
+pub use revision::{Era, Revision};
+pub use sse::{EventTooLong, SseEvent, SseParser, write_comment, write_event};
+pub use uri_template::UriTemplate;

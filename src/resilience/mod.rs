@@ -1,0 +1,45 @@
+//! When do we refuse a call, and how long do we wait before trying again?
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `breaker.rs` | is this backend well enough to be sent a call? |
+//! | `window.rs` | how did the calls of the last seconds end? |
+//! | `refused.rs` | why may a call not be sent now? |
+//! | `transition.rs` | what is there to tell operators about a circuit? |
+//! | `permit.rs` | who may send, and what if the sender vanishes? |
+//! | `bulkhead.rs` | how many calls may one backend hold at a time? |
+//! | `backoff.rs` | how long until the next attempt to connect? |
+//! | `wait.rs` | how much of a wait is left? |
+//! | `jitter.rs` | how are simultaneous waits spread out? |
+//! | `settings.rs` | what can an operator set? |
+//!
+//! A call takes a [`Place`] in the [`Bulkhead`] first and a [`Permit`] from the [`SharedBreaker`]
+//! second: a call that has to queue must be judged by the circuit as it is when it is sent, not as
+//! it was when the call arrived. What an answer means for the circuit (its [`Verdict`]) is decided
+//! by the caller, who knows the protocol; a tool that answers `isError: true` is a success here.
+//!
+//! The room is pure: the current time is passed in. Only the bulkhead waits, on tokio's clock.
+
+mod backoff;
+mod breaker;
+mod bulkhead;
+mod jitter;
+mod permit;
+mod refused;
+mod settings;
+mod transition;
+mod wait;
+mod window;
+
+#[cfg(test)]
+mod model;
+
+pub use backoff::Backoff;
+pub use breaker::{Breaker, Ticket, Verdict};
+pub use bulkhead::{Bulkhead, Busy, Place};
+pub use jitter::jitter;
+pub use permit::{Permit, SharedBreaker};
+pub use refused::{Reason, Refused};
+pub use settings::{BreakerSettings, ConcurrencySettings, RestartSettings};
+pub use transition::{BreakerState, Cause, Transition};
+pub use window::{Counts, Window};

@@ -1,0 +1,75 @@
+//! Which backends there are, and what was last known of each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::backend::{Backend, Offer, State};
+use crate::catalog::{ExposureSettings, KeptListing, Listing};
+
+/// One backend with all that the router knows of it.
+pub struct Member {
+    /// The backend.
+    pub backend: Arc<Backend>,
+    /// How its entries appear.
+    pub exposure: ExposureSettings,
+    /// Digest of how it is reached; a kept listing of another identity is another server's.
+    pub identity: String,
+    /// What it offered before the gateway was started.
+    pub kept: Option<KeptListing>,
+}
+
+impl Member {
+    /// What clients see of it, and whether that may be out of date.
+    pub(super) fn listing(&self) -> Option<(Listing, bool)> {
+        match self.backend.offer() {
+            Some(offer) => Some((listing_of(&offer), !matches!(self.backend.state(), State::Ready(_)))),
+            None => self.kept.as_ref().map(|kept| (kept.listing.clone(), true)),
+        }
+    }
+
+    /// What to keep for the next start.
+    pub(super) fn to_keep(&self) -> Option<KeptListing> {
+        let Some(offer) = self.backend.offer() else { return self.kept.clone() };
+        Some(KeptListing {
+            identity: self.identity.clone(),
+            fetched_at: self.backend.snapshot().fetched_at.unwrap_or_default(),
+            listing: listing_of(&offer),
+        })
+    }
+}
+
+fn listing_of(offer: &Offer) -> Listing {
+    Listing {
+        tools: offer.tools.clone(),
+        prompts: offer.prompts.clone(),
+        resources: offer.resources.clone(),
+        resource_templates: offer.resource_templates.clone(),
+        instructions: offer.instructions.clone(),
+        capabilities: offer.capabilities.clone(),
+    }
+}
+
+/// All backends, in the order of the configuration.
+#[derive(Default)]
+pub struct Fleet {
+    members: Vec<Member>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Fleet {
+    /// A fleet of these members.
+    pub fn new(members: Vec<Member>) -> Self {
+        let by_name =
+            members.iter().enumerate().map(|(at, member)| (member.backend.name().to_owned(), at)).collect();
+        Self { members, by_name }
+    }
+
+    /// In order.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    pub(super) fn backend(&self, name: &str) -> Option<&Arc<Backend>> {
+        self.by_name.get(name).and_then(|at| self.members.get(*at)).map(|member| &member.backend)
+    }
+}

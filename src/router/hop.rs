@@ -1,0 +1,114 @@
+//! What is rewritten between the client's hop and the backend's: names, `_meta`, progress tokens,
+//! URIs that collide. Every other byte passes as it came.
+
+use crate::catalog::{Catalog, Route};
+use crate::protocol::{
+    Era, HopMeta, LogLevel, Object, RawJson, Revision, Routed, code, meta_key, method, rewrite_meta,
+};
+
+use super::exchange::Event;
+use super::request::{Caller, Inbound};
+use super::target::Target;
+
+/// The parameters as the backend gets them.
+pub(super) fn outward(target: &Target, inbound: &Inbound, revision: Revision, id: u64) -> RawJson {
+    let mut params = target.params.clone();
+    let local = RawJson::of(&*target.route.local);
+    match inbound.routed {
+        Routed::CallTool | Routed::GetPrompt => {
+            params.set("name", local);
+        }
+        Routed::ReadResource => {
+            params.set("uri", local);
+        }
+        Routed::Complete => localize_reference(&mut params, local),
+    }
+    match rewrite_meta(params.get("_meta"), &hop_meta(&inbound.caller, revision, id)) {
+        Some(meta) => params.set("_meta", meta),
+        None => {
+            params.remove("_meta");
+            &mut params
+        }
+    };
+    params.to_json()
+}
+
+fn localize_reference(params: &mut Object, local: RawJson) {
+    let Some(mut reference) = params.get("ref").and_then(Object::parse) else { return };
+    let key = if reference.get("name").is_some() { "name" } else { "uri" };
+    reference.set(key, local);
+    params.set("ref", reference.to_json());
+}
+
+/// The progress token of a hop is its request's id: unique, and found in one look-up.
+fn hop_meta(caller: &Caller, revision: Revision, id: u64) -> HopMeta {
+    let progress_token = caller.progress_token.as_ref().map(|_| RawJson::of(&id));
+    if revision.era() == Era::Legacy {
+        return HopMeta { progress_token, ..HopMeta::default() };
+    }
+    // A question of a modern backend is relayed to a modern client as it is; a legacy client has no
+    // way to be asked here, so no capability of its is claimed.
+    let client_capabilities = match caller.revision.era() {
+        Era::Modern => Some(caller.capabilities.clone()),
+        Era::Legacy => None,
+    };
+    HopMeta {
+        revision: Some(revision),
+        client_capabilities,
+        client_info: Some(RawJson::of(&crate::protocol::gateway_info())),
+        log_level: caller.log_level,
+        progress_token,
+    }
+}
+
+/// A notification as the client gets it; `None` if it is not for this client.
+pub(super) fn notification(name: &str, params: Option<RawJson>, caller: &Caller) -> Option<Event> {
+    let params = params?;
+    match name {
+        method::PROGRESS => {
+            let mut object = Object::parse(&params)?;
+            object.set(meta_key::PROGRESS_TOKEN, caller.progress_token.clone()?);
+            Some(Event::Notification { method: method::PROGRESS, params: object.to_json() })
+        }
+        method::MESSAGE => {
+            let least: LogLevel = caller.log_level?;
+            let passes = LogLevel::of_message(&params) >= least;
+            passes.then_some(Event::Notification { method: method::MESSAGE, params })
+        }
+        _ => None,
+    }
+}
+
+/// The contents of a resource carry its URI: where clients know it under another, they read that one.
+pub(super) fn shown_contents(catalog: &Catalog, route: &Route, result: RawJson) -> RawJson {
+    if route.local == route.qualified {
+        return result;
+    }
+    let Some(mut object) = Object::parse(&result) else { return result };
+    let Some(contents) = object.get("contents") else { return result };
+    let shown: Vec<RawJson> = contents
+        .elements()
+        .into_iter()
+        .map(|content| {
+            let Some(mut content_object) = Object::parse(&content) else { return content };
+            let Some(uri) = content_object.get("uri").and_then(|uri| uri.string().map(String::from)) else {
+                return content;
+            };
+            content_object.set("uri", RawJson::of(&*catalog.shown_uri(&route.backend, &uri)));
+            content_object.to_json()
+        })
+        .collect();
+    object.set("contents", RawJson::of(&shown));
+    object.to_json()
+}
+
+/// A backend's error as the client's era spells it: the code of a missing resource differs.
+pub(super) fn shown_error(error: RawJson, caller: &Caller) -> RawJson {
+    let is_missing = error.get("code").and_then(|code| code.to()) == Some(code::RESOURCE_NOT_FOUND);
+    if !(is_missing && caller.revision.era() == Era::Modern) {
+        return error;
+    }
+    let Some(mut object) = Object::parse(&error) else { return error };
+    object.set("code", RawJson::of(&code::INVALID_PARAMS));
+    object.to_json()
+}

@@ -1,0 +1,33 @@
+//! Who gets an exchange, and what does its caller hear of it?
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `router.rs` | what can a server ask of the gateway behind it? |
+//! | `request.rs` | what is a request, once transport and era no longer matter? |
+//! | `exchange.rs` | what happens between a request and its answer? |
+//! | `target.rs` | which backend owns it, and under which name? |
+//! | `hop.rs` | what is rewritten on the way there and back? |
+//! | `failure.rs` | how is a call answered that no backend answered? |
+//! | `fleet.rs` | which backends are there, and what was last known of each? |
+//! | `refresh.rs` | when does the catalog change, and who is told? |
+//! | `status.rs` | what do operators see of all this? |
+//!
+//! This room joins the catalog and the backends, which do not know each other.
+
+mod exchange;
+mod failure;
+mod fleet;
+mod hop;
+mod refresh;
+mod request;
+#[expect(clippy::module_inception, reason = "the room's main type lives in the file of its name")]
+mod router;
+mod status;
+mod target;
+
+pub use exchange::{Event, Exchange};
+pub use fleet::{Fleet, Member};
+pub use refresh::Changes;
+pub use request::{Caller, Inbound, Principal, RequestId};
+pub use router::{ListPage, Router};
+pub use status::{BackendStatus, Status};

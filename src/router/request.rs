@@ -1,0 +1,72 @@
+//! What a client's request looks like once its transport and era no longer matter.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::protocol::{LogLevel, RawJson, Revision, Routed};
+
+/// Who is calling. Later authentication methods add what they know here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Principal(Arc<str>);
+
+impl Principal {
+    /// The client that `clients:` calls `name`.
+    pub fn named(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+
+    /// Whoever can reach a gateway without `clients:`, or started it over stdio.
+    pub fn anonymous() -> Self {
+        Self(Arc::from("anonymous"))
+    }
+
+    /// Its name in logs.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Ties a client's error, its log lines and its trace together; drawn by the server per request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    /// The id spelt `text`.
+    pub fn new(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the router must know about the caller of one request.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Who.
+    pub principal: Principal,
+    /// For logs and error data.
+    pub request_id: RequestId,
+    /// What the client speaks.
+    pub revision: Revision,
+    /// What the client declared it can do, with `initialize` or with this request.
+    pub capabilities: RawJson,
+    /// Least level of log notifications it wants with this request; none for none.
+    pub log_level: Option<LogLevel>,
+    /// The client's progress token, if it wants progress.
+    pub progress_token: Option<RawJson>,
+}
+
+/// One request that a backend must answer.
+#[derive(Debug, Clone)]
+pub struct Inbound {
+    /// Which of the routed methods.
+    pub routed: Routed,
+    /// As the client sent them.
+    pub params: Option<RawJson>,
+    /// Who sent them.
+    pub caller: Caller,
+}

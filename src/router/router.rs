@@ -1,0 +1,164 @@
+//! What the server side can ask of everything behind it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::backend::Backend;
+use crate::catalog::{Catalog, CatalogSettings, KeptListing, Route};
+use crate::protocol::{Era, ListKind, RawJson, Routed, RpcError, gateway_info};
+use crate::telemetry::CallMetrics;
+
+use super::exchange::Exchange;
+use super::fleet::Fleet;
+use super::refresh::{Changes, Counters, merge};
+use super::request::Inbound;
+
+/// How long a modern client may use a list without asking again, in milliseconds; a change is told
+/// to those who listen.
+const LIST_TTL_MS: u64 = 5_000;
+
+/// Routes requests to backends and answers lists from the catalog, without asking anybody.
+pub struct Router {
+    settings: CatalogSettings,
+    fleet: ArcSwap<Fleet>,
+    catalog: ArcSwap<Catalog>,
+    counters: watch::Sender<Counters>,
+    /// Written on the first call of each name; names come from the catalog only, so it is bounded.
+    metrics: DashMap<(Routed, Arc<str>, Arc<str>), Arc<CallMetrics>>,
+    /// What was last written to disk.
+    kept: Mutex<BTreeMap<String, KeptListing>>,
+}
+
+/// One page of a list, ready to be put into a result.
+#[derive(Debug, Clone)]
+pub struct ListPage {
+    /// The entries as a JSON array.
+    pub entries: Bytes,
+    /// Where the next page starts.
+    pub next_cursor: Option<String>,
+    /// Backends whose part may be out of date.
+    pub stale: Vec<String>,
+    /// How long the page may be used, in milliseconds.
+    pub ttl_ms: u64,
+}
+
+impl Router {
+    /// A router whose catalog holds what was kept of `fleet`.
+    pub fn new(settings: CatalogSettings, fleet: Fleet) -> Arc<Self> {
+        let catalog = merge(1, &settings, &fleet);
+        Arc::new(Self {
+            settings,
+            fleet: ArcSwap::from_pointee(fleet),
+            catalog: ArcSwap::from_pointee(catalog),
+            counters: watch::Sender::default(),
+            metrics: DashMap::new(),
+            kept: Mutex::default(),
+        })
+    }
+
+    /// What a client is told the gateway can do. It does not depend on which backends are up, so that
+    /// it never changes under a session.
+    pub fn capabilities(&self, _era: Era) -> RawJson {
+        RawJson::of(&json!({
+            "tools": { "listChanged": true },
+            "prompts": { "listChanged": true },
+            "resources": { "listChanged": true },
+            "logging": {},
+            "completions": {},
+        }))
+    }
+
+    /// The gateway's name and version.
+    pub fn server_info(&self) -> RawJson {
+        RawJson::of(&gateway_info())
+    }
+
+    /// What all backends together tell a model.
+    pub fn instructions(&self) -> Option<String> {
+        self.catalog().instructions().map(str::to_owned)
+    }
+
+    /// One page of a list. Never waits.
+    ///
+    /// # Errors
+    /// −32602 for a cursor that is not, or no longer, one of ours.
+    pub fn list(&self, kind: ListKind, cursor: Option<&str>) -> Result<ListPage, RpcError> {
+        let catalog = self.catalog();
+        let page = catalog.page(kind, cursor).map_err(|error| RpcError::invalid_params(error.to_string()))?;
+        Ok(ListPage {
+            entries: page.entries,
+            next_cursor: page.next_cursor,
+            stale: catalog.stale().map(str::to_owned).collect(),
+            ttl_ms: LIST_TTL_MS,
+        })
+    }
+
+    /// Begins an exchange.
+    pub fn call(self: &Arc<Self>, inbound: Inbound) -> Exchange {
+        Exchange::new(Arc::clone(self), inbound)
+    }
+
+    /// Subscribes to changes of what clients see.
+    pub fn changes(&self) -> Changes {
+        Changes::new(self.counters.subscribe())
+    }
+
+    /// The catalog as it is now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.load_full()
+    }
+
+    pub(super) fn settings(&self) -> &CatalogSettings {
+        &self.settings
+    }
+
+    pub(super) fn fleet(&self) -> Arc<Fleet> {
+        self.fleet.load_full()
+    }
+
+    pub(super) fn replace_catalog(&self, catalog: Catalog) {
+        self.catalog.store(Arc::new(catalog));
+    }
+
+    pub(super) fn counters(&self) -> &watch::Sender<Counters> {
+        &self.counters
+    }
+
+    pub(super) fn backend(&self, name: &str) -> Option<Arc<Backend>> {
+        self.fleet.load().backend(name).cloned()
+    }
+
+    /// The handles of one name's metrics. A resource is counted under its backend: URIs are not bounded.
+    pub(super) fn call_metrics(&self, routed: Routed, route: &Route) -> Arc<CallMetrics> {
+        let name: Arc<str> = match routed {
+            Routed::CallTool | Routed::GetPrompt => Arc::clone(&route.qualified),
+            Routed::ReadResource | Routed::Complete => Arc::from(""),
+        };
+        let key = (routed, Arc::clone(&route.backend), name);
+        if let Some(found) = self.metrics.get(&key) {
+            return Arc::clone(&found);
+        }
+        let made = Arc::new(CallMetrics::new(&key.1, routed.method(), &key.2));
+        Arc::clone(&self.metrics.entry(key).or_insert(made))
+    }
+
+    /// Whether `kept` differs from what was last written; then it counts as written.
+    pub(super) fn is_news(&self, kept: &BTreeMap<String, KeptListing>) -> bool {
+        let mut last = self.kept.lock();
+        let same = last.len() == kept.len()
+            && kept.iter().all(|(name, new)| {
+                last.get(name).is_some_and(|old| old.identity == new.identity && old.listing == new.listing)
+            });
+        if !same {
+            last.clone_from(kept);
+        }
+        !same
+    }
+}

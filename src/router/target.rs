@@ -1,0 +1,85 @@
+//! Which backend owns a request, and under which name it knows what is asked for.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::catalog::{Catalog, Route, ToolEntry};
+use crate::protocol::{Era, ListKind, Object, RawJson, Routed, RpcError, code};
+
+use super::request::Inbound;
+
+/// Where a request goes.
+pub(super) struct Target {
+    pub route: Route,
+    /// For tool calls.
+    pub tool: Option<Arc<ToolEntry>>,
+    /// The client's parameters, cut into members.
+    pub params: Object,
+}
+
+/// Finds the owner.
+///
+/// # Errors
+/// −32602 (−32002 for a resource towards a legacy client) naming what is unknown and what is near.
+pub(super) fn resolve(catalog: &Catalog, inbound: &Inbound) -> Result<Target, RpcError> {
+    let params = inbound.params.clone().unwrap_or_else(RawJson::empty_object);
+    let params = Object::parse(&params)
+        .ok_or_else(|| RpcError::invalid_params("`params` must be an object in which no member stands twice"))?;
+    let (route, tool) = match inbound.routed {
+        Routed::CallTool => {
+            let name = text(&params, "name")?;
+            let tool = catalog.tool(&name).ok_or_else(|| unknown(catalog, ListKind::Tools, "tool", &name))?;
+            (tool.route.clone(), Some(Arc::clone(tool)))
+        }
+        Routed::GetPrompt => (prompt(catalog, &text(&params, "name")?)?, None),
+        Routed::ReadResource => (resource(catalog, inbound, &text(&params, "uri")?)?, None),
+        Routed::Complete => (reference(catalog, &params)?, None),
+    };
+    Ok(Target { route, tool, params })
+}
+
+fn text(object: &Object, key: &str) -> Result<String, RpcError> {
+    let value = object.get(key).and_then(|value| value.string().map(String::from));
+    value.ok_or_else(|| RpcError::invalid_params(format!("`params.{key}` must be a string")))
+}
+
+fn prompt(catalog: &Catalog, name: &str) -> Result<Route, RpcError> {
+    catalog.prompt(name).cloned().ok_or_else(|| unknown(catalog, ListKind::Prompts, "prompt", name))
+}
+
+/// A URI that nobody owns is never asked of all: it may say something about its reader.
+fn resource(catalog: &Catalog, inbound: &Inbound, uri: &str) -> Result<Route, RpcError> {
+    catalog.resource(uri).ok_or_else(|| {
+        let code = match inbound.caller.revision.era() {
+            Era::Modern => code::INVALID_PARAMS,
+            Era::Legacy => code::RESOURCE_NOT_FOUND,
+        };
+        RpcError::new(code, "no backend offers this resource").with_data(json!({ "uri": uri }))
+    })
+}
+
+/// What a completion is about: a prompt by name or a resource template by its text.
+fn reference(catalog: &Catalog, params: &Object) -> Result<Route, RpcError> {
+    let invalid = || RpcError::invalid_params("`params.ref` must be a `ref/prompt` or a `ref/resource`");
+    let reference = params.get("ref").and_then(Object::parse).ok_or_else(invalid)?;
+    match text(&reference, "type").map_err(|_| invalid())?.as_str() {
+        "ref/prompt" => prompt(catalog, &text(&reference, "name").map_err(|_| invalid())?),
+        "ref/resource" => {
+            let uri = text(&reference, "uri").map_err(|_| invalid())?;
+            let route = catalog.resource_template(&uri).cloned().or_else(|| catalog.resource(&uri));
+            route.ok_or_else(|| RpcError::invalid_params("no backend offers this resource or template"))
+        }
+        _ => Err(invalid()),
+    }
+}
+
+fn unknown(catalog: &Catalog, kind: ListKind, what: &str, name: &str) -> RpcError {
+    let nearest = catalog.nearest(kind, name, 3);
+    let shown: String = name.chars().take(100).collect();
+    let hint = match nearest.as_slice() {
+        [] => format!("; `{}` shows what there is", kind.method()),
+        names => format!("; did you mean `{}`?", names.join("`, `")),
+    };
+    RpcError::invalid_params(format!("unknown {what} `{shown}`{hint}")).with_data(json!({ "nearest": nearest }))
+}

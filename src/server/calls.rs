@@ -1,0 +1,119 @@
+//! Which calls of a client are running, so that it can cancel one and their end can cancel all?
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::protocol::{Id, RawJson};
+
+/// The calls of one session.
+pub(super) struct Calls {
+    running: Mutex<HashMap<u64, (Id, CancellationToken)>>,
+    serial: AtomicU64,
+    ended: CancellationToken,
+}
+
+impl Calls {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            running: Mutex::default(),
+            serial: AtomicU64::new(0),
+            ended: CancellationToken::new(),
+        })
+    }
+
+    /// Enters a call; it counts as running for as long as the guard lives. A client that gives two
+    /// running calls one id cancels both with it.
+    pub(super) fn begin(self: &Arc<Self>, id: &Id) -> Call {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let cancelled = self.ended.child_token();
+        self.running.lock().insert(serial, (id.clone(), cancelled.clone()));
+        Call { calls: Arc::clone(self), serial, cancelled }
+    }
+
+    /// Whether a call with this id is running.
+    pub(super) fn contains(&self, id: &Id) -> bool {
+        self.running.lock().values().any(|(running, _)| running == id)
+    }
+
+    /// Cancels what a `notifications/cancelled` names; nothing, if it is over already.
+    pub(super) fn cancel(&self, params: Option<&RawJson>) {
+        let Some(id) = params.and_then(|params| params.get("requestId")).and_then(Id::new) else { return };
+        for (running, cancelled) in self.running.lock().values() {
+            if *running == id {
+                cancelled.cancel();
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.running.lock().len()
+    }
+
+    /// Cancels every call, also those that begin later.
+    pub(super) fn end(&self) {
+        self.ended.cancel();
+    }
+
+    /// Returns once [`Calls::end`] was called.
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+}
+
+/// A running call.
+pub(super) struct Call {
+    calls: Arc<Calls>,
+    serial: u64,
+    cancelled: CancellationToken,
+}
+
+impl Call {
+    /// Runs `work` unless the call is cancelled; then `None`.
+    pub(super) async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.cancelled.run_until_cancelled(work).await
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.calls.running.lock().remove(&self.serial);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn named(id: &Id) -> RawJson {
+        RawJson::parse(format!("{{\"requestId\":{}}}", id.raw().as_str()).into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_cancellation_reaches_the_call_it_names_and_no_other() {
+        let calls = Calls::new();
+        let (one, two) = (calls.begin(&Id::number(1)), calls.begin(&Id::number(2)));
+        calls.cancel(Some(&named(&Id::number(1))));
+        assert_eq!(one.unless_cancelled(std::future::pending::<()>()).await, None);
+        assert_eq!(two.unless_cancelled(std::future::ready(7)).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_session_cancels_calls_that_begin_later_too() {
+        let calls = Calls::new();
+        calls.end();
+        assert_eq!(calls.begin(&Id::number(1)).unless_cancelled(std::future::pending::<()>()).await, None);
+    }
+
+    #[test]
+    fn a_call_that_is_over_leaves_no_entry() {
+        let calls = Calls::new();
+        drop(calls.begin(&Id::number(1)));
+        assert_eq!(calls.len(), 0);
+        assert!(!calls.contains(&Id::number(1)));
+    }
+}

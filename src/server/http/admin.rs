@@ -1,0 +1,110 @@
+//! What do operators see? Metrics, health and status, on a listener of their own.
+//!
+//! Bound to loopback, it answers to loopback names and `server.allowed_hosts` only, so that no web page reads
+//! it through a browser on this machine. Bound to anything else, it is asked by names that cannot be known
+//! here (a container's, a probe's), so every `Host` is served. It has no authentication either way.
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::caught::caught;
+use super::hardening;
+use super::listen::Acceptor;
+use super::respond::{self, Body};
+use crate::server::Server;
+use crate::server::error::Error;
+use crate::telemetry::process;
+
+const PATHS: &[&str] = &["/metrics", "/livez", "/readyz", "/status"];
+const CONNECTIONS: usize = 64;
+const METRICS_TYPE: &str = "text/plain; version=0.0.4";
+
+/// What the operators' endpoint shows.
+pub struct Admin {
+    /// The server it tells about.
+    pub server: Arc<Server>,
+    /// Writes all metrics in the Prometheus text format.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin").finish_non_exhaustive()
+    }
+}
+
+/// Serves operators on `listener` until `stop`; that should come after the drain, so that they can watch it.
+pub async fn serve_admin(listener: TcpListener, admin: Arc<Admin>, stop: CancellationToken) {
+    let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let acceptor = Acceptor {
+        connections: CONNECTIONS,
+        header_timeout: admin.server.policy().limits.header_timeout,
+        stop: stop.clone(),
+        killed: stop,
+    };
+    acceptor
+        .run(listener, move |request| {
+            let admin = Arc::clone(&admin);
+            async move { admin.answer(request, is_local).await }
+        })
+        .await;
+}
+
+impl Admin {
+    async fn answer(&self, request: Request<Incoming>, is_local: bool) -> Response<Body> {
+        let (parts, _) = request.into_parts();
+        let answered = caught(async { self.route(&parts, is_local) }).await;
+        let response = answered.unwrap_or_else(|error| {
+            error.into_response(None, &self.server.request_ids.draw())
+        });
+        process::http_request("admin", response.status().as_u16());
+        response
+    }
+
+    fn route(&self, request: &http::request::Parts, is_local: bool) -> Result<Response<Body>, Error> {
+        hardening::check(request)?;
+        if is_local {
+            self.server.policy().origins.check(&request.headers)?;
+        }
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            return Err(Error::MethodNotAllowed("GET, HEAD"));
+        }
+        match request.uri.path() {
+            "/metrics" => Ok(respond::text(METRICS_TYPE, (self.metrics)())),
+            "/livez" => Ok(respond::text("text/plain", "alive\n".to_owned())),
+            "/readyz" => Ok(self.ready()),
+            "/status" => Ok(respond::json(StatusCode::OK, self.status().to_string().into())),
+            _ => Err(Error::UnknownPath(PATHS)),
+        }
+    }
+
+    fn ready(&self) -> Response<Body> {
+        let is_draining = self.server.is_draining();
+        let word = if is_draining { "draining\n" } else { "ready\n" };
+        let mut response = respond::text("text/plain", word.to_owned());
+        if is_draining {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        response
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let server = &self.server;
+        let mut status = server.router.status();
+        if let Some(members) = status.as_object_mut() {
+            members.insert("server".to_owned(), json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "state": if server.is_draining() { "draining" } else { "serving" },
+                "uptime_seconds": server.started.elapsed().as_secs(),
+                "listen": server.policy().listen,
+                "sessions": { "http": server.sessions.len(), "sse": server.pairs.len() },
+            }));
+        }
+        status
+    }
+}

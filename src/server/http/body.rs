@@ -1,0 +1,77 @@
+//! How is a body read, bounded in size and time?
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::HeaderMap;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::server::LimitSettings;
+use crate::server::error::Error;
+
+/// Reads the JSON a client posts, once its headers say that it is that and not too much.
+pub(super) async fn read(headers: &HeaderMap, body: Incoming, limits: &LimitSettings) -> Result<Bytes, Error> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > limits.body_bytes) {
+        return Err(Error::BodyTooLarge(limits.body_bytes));
+    }
+    if !is_json(headers) {
+        return Err(Error::UnsupportedMediaType);
+    }
+    if !accepts(headers, "application/json") && !accepts(headers, "text/event-stream") {
+        return Err(Error::NotAcceptable);
+    }
+    let whole = timeout(limits.body_timeout, Limited::new(body, limits.body_bytes).collect());
+    match whole.await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge(limits.body_bytes)),
+        Ok(Err(_)) => Err(Error::BadRequest("the body ended early")),
+        Err(_) => Err(Error::BodyTimeout),
+    }
+}
+
+/// Whether the client takes `media_type`. No `Accept` at all takes everything, as HTTP says.
+pub(super) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let mut accepted = headers.get_all(ACCEPT).iter().peekable();
+    if accepted.peek().is_none() {
+        return true;
+    }
+    let family = media_type.split('/').next().unwrap_or_default();
+    let admits = |range: &str| {
+        let range = range.split(';').next().unwrap_or_default().trim();
+        range == "*/*" || range.eq_ignore_ascii_case(media_type) || range.strip_suffix("/*") == Some(family)
+    };
+    accepted.any(|value| value.to_str().is_ok_and(|ranges| ranges.split(',').any(admits)))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_is_read_with_ranges_parameters_and_several_lines() {
+        let takes = |values: &[&str], media_type| {
+            let headers = values.iter().map(|value| (ACCEPT, value.parse().unwrap())).collect();
+            accepts(&headers, media_type)
+        };
+        assert!(takes(&[], "application/json"));
+        assert!(takes(&["text/html, Application/JSON;q=0.5"], "application/json"));
+        assert!(takes(&["text/html", "text/*"], "text/event-stream"));
+        assert!(!takes(&["application/json"], "text/event-stream"));
+    }
+
+    #[test]
+    fn a_form_is_not_json() {
+        let typed = |value: &str| is_json(&HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]));
+        assert!(typed("application/json; charset=utf-8"));
+        assert!(!typed("text/plain") && !typed("application/json-patch+json"));
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,113 @@
+//! How does an event stream get its events without a task of its own?
+//!
+//! What produces the events is a future that the body itself drives: a client that goes away takes it
+//! along, and a client that reads slowly slows it down. Only work that must survive the client runs in a
+//! task and hands its events in from outside.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::mpsc;
+
+use crate::protocol::{write_comment, write_event};
+
+/// Events written and not yet taken by the connection; its own buffers come on top.
+const CAPACITY: usize = 16;
+
+type Producer = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An event stream's text, piece by piece.
+pub(in crate::server) struct Events {
+    producer: Option<Producer>,
+    written: mpsc::Receiver<Bytes>,
+}
+
+impl Events {
+    /// A stream that ends when the future does, and takes the future along when it ends before.
+    pub(super) fn produced<F>(produce: impl FnOnce(EventWriter) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (writer, written) = channel();
+        Self { producer: Some(Box::pin(produce(writer))), written }
+    }
+
+    /// A stream that somebody else writes.
+    pub(super) fn received() -> (EventWriter, Self) {
+        let (writer, written) = channel();
+        (writer, Self { producer: None, written })
+    }
+
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.producer.as_mut().is_some_and(|producer| producer.as_mut().poll(cx).is_ready()) {
+            self.producer = None;
+        }
+        self.written.poll_recv(cx)
+    }
+}
+
+fn channel() -> (EventWriter, mpsc::Receiver<Bytes>) {
+    let (sender, written) = mpsc::channel(CAPACITY);
+    (EventWriter { sender }, written)
+}
+
+/// Writes events. Writing to a client that is gone does nothing.
+pub(super) struct EventWriter {
+    sender: mpsc::Sender<Bytes>,
+}
+
+impl EventWriter {
+    /// A JSON-RPC message.
+    pub(super) async fn message(&self, frame: &[u8]) {
+        self.event(None, frame).await;
+    }
+
+    /// An event with a name.
+    pub(super) async fn event(&self, name: Option<&str>, data: &[u8]) {
+        let mut text = BytesMut::with_capacity(data.len() + 32);
+        write_event(&mut text, name, None, data);
+        let _ = self.sender.send(text.freeze()).await;
+    }
+
+    /// A sign of life.
+    pub(super) async fn comment(&self) {
+        let mut text = BytesMut::with_capacity(4);
+        write_comment(&mut text);
+        let _ = self.sender.send(text.freeze()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn all_events_arrive_in_order_however_many_there_are() {
+        let mut events = Events::produced(|writer| async move {
+            for n in 0..3 * CAPACITY {
+                writer.message(n.to_string().as_bytes()).await;
+            }
+        });
+        for n in 0..3 * CAPACITY {
+            let expected = format!("data: {n}\n\n");
+            assert_eq!(poll_fn(|cx| events.poll_next(cx)).await, Some(expected.into()));
+        }
+        assert_eq!(poll_fn(|cx| events.poll_next(cx)).await, None);
+    }
+
+    #[test]
+    fn a_dropped_stream_takes_its_producer_along() {
+        let held = Arc::new(());
+        let inside = Arc::clone(&held);
+        let events = Events::produced(|_| async move {
+            let _inside = inside;
+            std::future::pending::<()>().await;
+        });
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(events);
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+}

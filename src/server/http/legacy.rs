@@ -1,0 +1,142 @@
+//! How are the requests of a session answered over HTTP (MCP 2025-03-26 to 2025-11-25, basic/transports)?
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+use super::body::accepts;
+use super::endpoint::Context;
+use super::events::Events;
+use super::relay::Relay;
+use super::respond::{self, Body, empty, json};
+use super::sessions::HttpSession;
+use super::stream;
+use crate::protocol::{Era, Id, Malformed, Message, RawJson, Revision, RpcError, frame, header, method};
+use crate::server::answers::Work;
+use crate::server::calls::Calls;
+use crate::server::error::Error;
+use crate::server::{batch, legacy};
+
+/// Answers one request: the one that opens a session, or one of a session.
+pub(super) async fn answer(
+    context: &Context,
+    id: &Id,
+    name: &str,
+    params: Option<RawJson>,
+) -> Result<Response<Body>, Error> {
+    if name == method::INITIALIZE && !context.headers.contains_key(header::SESSION_ID) {
+        return initialize(context, id, params.as_ref());
+    }
+    let session = session_of(context)?;
+    let work = legacy::begin(&context.server, &session.session, &context.request_id, name, params)
+        .map_err(|error| Error::Rpc(StatusCode::OK, error))?;
+    match work {
+        Work::Ready(result) => Ok(json(StatusCode::OK, frame::result(id, &result))),
+        Work::Routed(exchange) => {
+            let call = Some(session.session.calls.begin(id));
+            let keep_alive = context.policy.limits.keep_alive;
+            let relay = Relay { exchange, id: id.clone(), era: Era::Legacy, call, keep_alive };
+            Ok(relay.respond(&context.server, accepts(&context.headers, "text/event-stream")).await)
+        }
+        Work::Subscription(_) => Err(Error::Rpc(StatusCode::OK, RpcError::method_not_found(method::LISTEN))),
+    }
+}
+
+fn initialize(context: &Context, id: &Id, params: Option<&RawJson>) -> Result<Response<Body>, Error> {
+    let (session, result) = legacy::initialize(&context.server, &context.principal, params, Calls::new())
+        .map_err(|error| Error::Rpc(StatusCode::OK, error))?;
+    let session_id = context.server.sessions.open(session, context.policy.limits.sessions)?;
+    let mut response = json(StatusCode::OK, frame::result(id, &result));
+    if let Ok(value) = HeaderValue::from_str(&session_id) {
+        response.headers_mut().insert(HeaderName::from_static(header::SESSION_ID), value);
+    }
+    Ok(response)
+}
+
+/// Takes a notification.
+pub(super) fn notification(
+    context: &Context,
+    name: &str,
+    params: Option<&RawJson>,
+) -> Result<Response<Body>, Error> {
+    legacy::notice(&session_of(context)?.session, name, params);
+    Ok(empty(StatusCode::ACCEPTED))
+}
+
+/// Takes an answer; the gateway asks its clients nothing yet, so it belongs to nothing.
+pub(super) fn response(context: &Context) -> Result<Response<Body>, Error> {
+    session_of(context)?;
+    Ok(empty(StatusCode::ACCEPTED))
+}
+
+/// Answers a batch, which only one revision has.
+pub(super) async fn batch(
+    context: &Context,
+    items: Vec<Result<Message, Box<Malformed>>>,
+) -> Result<Response<Body>, Error> {
+    let session = session_of(context).ok().filter(|found| found.session.revision == Revision::V2025_03_26);
+    let Some(session) = session else {
+        return Err(Error::invalid(RpcError::invalid_request("batches are only taken in a session of 2025-03-26")));
+    };
+    let work = batch::answer(Arc::clone(&context.server), session, items).map_err(Error::invalid)?;
+    let (done, answers) = tokio::sync::oneshot::channel();
+    // In a task, because the client's leaving does not cancel what it asked for.
+    context.server.spawn(async move {
+        let _ = done.send(work.await);
+    });
+    match answers.await {
+        Ok(Some(answers)) => Ok(json(StatusCode::OK, answers)),
+        Ok(None) => Ok(empty(StatusCode::ACCEPTED)),
+        Err(_) => Err(Error::Panicked),
+    }
+}
+
+/// Opens a stream for messages that answer nothing.
+pub(super) fn listen(context: &Context) -> Result<Response<Body>, Error> {
+    let session = stateful(context)?;
+    if !accepts(&context.headers, "text/event-stream") {
+        return Err(Error::NotAcceptable);
+    }
+    let (changes, keep_alive) = (context.server.router.changes(), context.policy.limits.keep_alive);
+    let (stream, shutdown) = (session.open_stream(), context.server.shutdown.clone());
+    let events = Events::produced(|out| stream::write(stream, changes, keep_alive, shutdown, out));
+    Ok(respond::events(events))
+}
+
+/// Ends a session.
+pub(super) fn end(context: &Context) -> Result<Response<Body>, Error> {
+    stateful(context)?;
+    let id = session_id(&context.headers).unwrap_or_default();
+    context.server.sessions.end(id, &context.principal)?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// The session of a request that only makes sense within one.
+fn stateful(context: &Context) -> Result<Arc<HttpSession>, Error> {
+    if context.headers.contains_key(header::SESSION_ID) {
+        session_of(context)
+    } else {
+        Err(Error::MethodNotAllowed("POST"))
+    }
+}
+
+/// The session a request belongs to, in the version it was opened with.
+fn session_of(context: &Context) -> Result<Arc<HttpSession>, Error> {
+    let Some(id) = session_id(&context.headers) else {
+        return Err(Error::invalid(RpcError::invalid_request(
+            "a request without protocol version in `_meta` needs the header Mcp-Session-Id; begin with `initialize`",
+        )));
+    };
+    let session = context.server.sessions.get(id, &context.principal)?;
+    match context.headers.get(header::PROTOCOL_VERSION) {
+        Some(version) if version.as_bytes() != session.session.revision.as_str().as_bytes() => {
+            let message = format!("the session speaks MCP-Protocol-Version {}", session.session.revision);
+            Err(Error::invalid(RpcError::invalid_request(message)))
+        }
+        _ => Ok(session),
+    }
+}
+
+fn session_id(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::SESSION_ID)?.to_str().ok()
+}

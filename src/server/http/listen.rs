@@ -1,0 +1,158 @@
+//! How are connections accepted, bounded and drained?
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::endpoint;
+use super::respond::Body;
+use super::stall::Impatient;
+use crate::server::Server;
+
+const HEADER_BYTES: usize = 32 * 1024;
+const HEADERS: usize = 100;
+/// A client that takes nothing for so long loses its connection.
+const WRITE_STALL: Duration = Duration::from_secs(30);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
+const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// Serves clients on `listener` until the server's shutdown, then drains: no connection is accepted, requests
+/// in flight are finished within [`ServerSettings::drain`](crate::server::ServerSettings), open streams end.
+pub async fn serve(listener: TcpListener, server: Arc<Server>) {
+    let limits = server.policy().limits.clone();
+    let acceptor = Acceptor {
+        connections: limits.connections,
+        header_timeout: limits.header_timeout,
+        stop: server.shutdown.clone(),
+        killed: server.killed.clone(),
+    };
+    let sweeping = Arc::clone(&server);
+    server.tasks.spawn(async move { sweep(&sweeping).await });
+    let serving = Arc::clone(&server);
+    let connections = acceptor
+        .run(listener, move |request| {
+            let server = Arc::clone(&serving);
+            async move { endpoint::answer(server, request).await }
+        })
+        .await;
+    // The connections keep nothing the drain does not wait for: what outlives them is among the tasks.
+    server.tasks.spawn(async move { connections.wait().await });
+    server.finish(server.policy().drain).await;
+}
+
+/// Ends sessions that nobody uses, until the shutdown.
+async fn sweep(server: &Server) {
+    while !server.is_draining() {
+        let idle = server.policy().limits.session_idle;
+        let pause = (idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
+        server.shutdown.run_until_cancelled(sleep(pause)).await;
+        server.sessions.sweep(idle);
+    }
+}
+
+/// Accepts connections and serves HTTP/1.1 on them.
+pub(super) struct Acceptor {
+    pub(super) connections: usize,
+    pub(super) header_timeout: Duration,
+    pub(super) stop: CancellationToken,
+    pub(super) killed: CancellationToken,
+}
+
+impl Acceptor {
+    /// Accepts until told to stop; the connections that are still open then are returned.
+    pub(super) async fn run<H, F>(self, listener: TcpListener, handle: H) -> TaskTracker
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let gate = Arc::new(Semaphore::new(self.connections));
+        let open = TaskTracker::new();
+        while let Some(Some((stream, permit))) =
+            self.stop.run_until_cancelled(accept(&listener, &gate)).await
+        {
+            let connection =
+                converse(stream, handle.clone(), self.header_timeout, self.stop.clone(), self.killed.clone());
+            open.spawn(async move {
+                connection.await;
+                drop(permit);
+            });
+        }
+        open.close();
+        open
+    }
+}
+
+/// The next connection, once there is room for it; errors are waited out, because the usual one is that no
+/// file descriptor is free.
+async fn accept(listener: &TcpListener, gate: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(gate).acquire_owned().await.ok()?;
+    let mut backoff = ACCEPT_BACKOFF;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return Some((stream, permit)),
+            Err(error) if is_about_one_client(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "accepting a connection failed");
+                sleep(backoff).await;
+                backoff = (backoff * 2).min(ACCEPT_BACKOFF_MAX);
+            }
+        }
+    }
+}
+
+fn is_about_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// Serves one connection to its end: the client's, or that of the request in flight when told to stop.
+async fn converse<H, F>(
+    stream: TcpStream,
+    handle: H,
+    header_timeout: Duration,
+    stop: CancellationToken,
+    killed: CancellationToken,
+) where
+    H: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<Body>>,
+{
+    // Answers are written whole, so waiting to fill a packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let io = TokioIo::new(Impatient::new(stream, WRITE_STALL));
+    let service = service_fn(|request| {
+        let answered = handle(request);
+        async move { Ok::<_, Infallible>(answered.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_header_size(HEADER_BYTES)
+        .max_headers(HEADERS)
+        .serve_connection(io, service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection => ended,
+                () = killed.cancelled() => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client's connection ended");
+    }
+}

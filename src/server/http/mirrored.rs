@@ -1,0 +1,80 @@
+//! Do the headers of a stateless request say what its body says? A proxy on the way may have judged it by
+//! them (MCP 2026-07-28, basic/transports/streamable-http, server validation).
+
+use http::HeaderMap;
+
+use crate::protocol::{RawJson, RpcError, code, decode_value, header, mirrored_name};
+
+/// The version that header and `_meta` agree on, or the one that either names alone in an incomplete request.
+///
+/// # Errors
+/// −32020 when they differ, or only the body names one.
+pub(super) fn version<'a>(headers: &'a HeaderMap, in_meta: Option<&'a str>) -> Result<Option<&'a str>, RpcError> {
+    match (single(headers, header::PROTOCOL_VERSION)?, in_meta) {
+        (Some(given), Some(meant)) if given.trim() != meant => Err(mismatch("MCP-Protocol-Version")),
+        (None, Some(_)) => Err(mismatch("MCP-Protocol-Version")),
+        (given, meant) => Ok(meant.or(given)),
+    }
+}
+
+/// Checks `Mcp-Method` and `Mcp-Name`.
+///
+/// # Errors
+/// −32020 when one is missing, ambiguous or differs.
+pub(super) fn check(headers: &HeaderMap, method: &str, params: Option<&RawJson>) -> Result<(), RpcError> {
+    if single(headers, header::METHOD)?.map(str::trim) != Some(method) {
+        return Err(mismatch("Mcp-Method"));
+    }
+    let Some(name) = mirrored_name(method, params) else { return Ok(()) };
+    let given = single(headers, header::NAME)?.and_then(decode_value);
+    if given.as_deref() != Some(name.as_str()) {
+        return Err(mismatch("Mcp-Name"));
+    }
+    Ok(())
+}
+
+/// The value of a header that must not stand twice.
+fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, RpcError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match (value.to_str(), values.next()) {
+        (Ok(text), None) => Ok(Some(text)),
+        _ => Err(mismatch(name)),
+    }
+}
+
+fn mismatch(name: &str) -> RpcError {
+    RpcError::new(code::HEADER_MISMATCH, format!("the header {name} must say what the body says"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_version_must_stand_in_both_places_and_be_one() {
+        let given = headers(&[(header::PROTOCOL_VERSION, "2026-07-28")]);
+        assert_eq!(version(&given, Some("2026-07-28")).unwrap(), Some("2026-07-28"));
+        assert_eq!(version(&given, None).unwrap(), Some("2026-07-28"));
+        assert!(version(&given, Some("2099-01-01")).is_err());
+        assert!(version(&headers(&[]), Some("2026-07-28")).is_err());
+    }
+
+    #[test]
+    fn method_and_name_must_match_after_decoding() {
+        let params = RawJson::parse(r#"{"name":"grüße"}"#.into()).unwrap();
+        let verdict = |pairs: &[(&'static str, &str)]| check(&headers(pairs), "tools/call", Some(&params));
+        const METHOD: (&str, &str) = (header::METHOD, "tools/call");
+        assert!(verdict(&[METHOD, (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_ok());
+        assert!(verdict(&[METHOD]).is_err());
+        assert!(verdict(&[METHOD, (header::NAME, "=?base64?***?=")]).is_err());
+        assert!(verdict(&[(header::METHOD, "tools/list"), (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_err());
+        assert!(verdict(&[METHOD, METHOD, (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! How does a request become an answer over HTTP, and who may send one?
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `listen.rs` | how are connections accepted, bounded and drained? |
+//! | `stall.rs` | what happens to a client that stops reading? |
+//! | `endpoint.rs` | which path leads where, and what is checked before? |
+//! | `hardening.rs` | what does the HTTP library let through that must not pass? |
+//! | `origin.rs`, `cors.rs` | which hosts and browser origins are served? |
+//! | `body.rs` | how is a body read, bounded in size and time? |
+//! | `mcp.rs` | which era does a message posted to `/mcp` belong to? |
+//! | `modern.rs`, `mirrored.rs` | how is a stateless request answered, and do its headers match? |
+//! | `legacy.rs`, `sessions.rs`, `stream.rs` | how are sessions served? |
+//! | `sse_pair.rs` | how is the 2024-11-05 transport served? |
+//! | `relay.rs` | how do the events of a routed call reach the client? |
+//! | `respond.rs`, `events.rs` | what are the responses made of? |
+//! | `caught.rs` | what becomes of a panic? |
+//! | `admin.rs` | what do operators see? |
+
+mod admin;
+mod body;
+mod caught;
+mod cors;
+mod endpoint;
+mod events;
+mod hardening;
+mod legacy;
+mod listen;
+mod mcp;
+mod mirrored;
+mod modern;
+mod origin;
+mod relay;
+mod respond;
+mod sessions;
+mod sse_pair;
+mod stall;
+mod stream;
+
+pub use admin::{Admin, serve_admin};
+pub use listen::serve;
+pub(super) use origin::Origins;
+pub(super) use relay::answer_frame;
+pub(super) use respond::{Body, json};
+pub(super) use sessions::Sessions;
+pub(super) use sse_pair::Pairs;

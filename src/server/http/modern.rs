@@ -1,0 +1,74 @@
+//! How is a stateless request answered over HTTP?
+
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use tokio::time::timeout;
+
+use super::body::accepts;
+use super::endpoint::Context;
+use super::events::{EventWriter, Events};
+use super::mirrored;
+use super::relay::Relay;
+use super::respond::{self, Body, json};
+use crate::protocol::{Era, Id, RawJson, RequestMeta, frame};
+use crate::server::answers::Work;
+use crate::server::error::{Error, status_of};
+use crate::server::modern;
+use crate::server::subscription::Subscription;
+
+/// Answers one request: headers against body, what the request must say, then what it asks for.
+pub(super) async fn answer(
+    context: &Context,
+    id: &Id,
+    method: &str,
+    params: Option<RawJson>,
+    meta: &RequestMeta,
+) -> Result<Response<Body>, Error> {
+    let claimed = mirrored::version(&context.headers, meta.protocol_version.as_deref()).map_err(Error::invalid)?;
+    let caller =
+        modern::check(meta, claimed, &context.principal, &context.request_id).map_err(Error::invalid)?;
+    mirrored::check(&context.headers, method, params.as_ref()).map_err(Error::invalid)?;
+    let work = modern::begin(&context.server, caller, id, method, params)
+        .map_err(|error| Error::Rpc(status_of(error.code), error))?;
+    let keep_alive = context.policy.limits.keep_alive;
+    match work {
+        Work::Ready(result) => Ok(json(StatusCode::OK, frame::result(id, &result))),
+        Work::Routed(exchange) => {
+            let relay = Relay { exchange, id: id.clone(), era: Era::Modern, call: None, keep_alive };
+            Ok(relay.respond(&context.server, accepts(&context.headers, "text/event-stream")).await)
+        }
+        Work::Subscription(subscription) => {
+            let stop = context.server.shutdown.clone();
+            let stopped = async move { stop.cancelled().await };
+            Ok(respond::events(Events::produced(|out| listen(subscription, keep_alive, stopped, out))))
+        }
+    }
+}
+
+/// Writes a subscription's messages until the gateway stops; its result comes last.
+async fn listen(
+    mut subscription: Subscription,
+    keep_alive: Duration,
+    stopped: impl Future<Output = ()>,
+    out: EventWriter,
+) {
+    let mut stopped = std::pin::pin!(stopped);
+    out.message(&subscription.acknowledgement()).await;
+    loop {
+        let next = tokio::select! {
+            () = &mut stopped => break,
+            next = timeout(keep_alive, subscription.next()) => next,
+        };
+        match next {
+            Ok(Some(frames)) => {
+                for frame in frames {
+                    out.message(&frame).await;
+                }
+            }
+            Ok(None) => break,
+            Err(_) => out.comment().await,
+        }
+    }
+    out.message(&subscription.result()).await;
+}

@@ -1,0 +1,141 @@
+//! How do the events of a routed call reach the client?
+//!
+//! As plain JSON where the answer is the first event, else as an event stream from the first event on, or
+//! from when the call has been silent for so long that something on the way might close the connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use tokio::time::timeout;
+
+use super::events::{EventWriter, Events};
+use super::respond::{self, Body, json};
+use crate::protocol::{Era, Id, RawJson, code, frame};
+use crate::router::{Event, Exchange};
+use crate::server::Server;
+use crate::server::answers::with_result_type;
+use crate::server::calls::Call;
+use crate::server::error::status_of;
+
+/// One routed call on its way to one client.
+pub(super) struct Relay {
+    pub(super) exchange: Exchange,
+    pub(super) id: Id,
+    pub(super) era: Era,
+    /// Entered in its session, where there is one.
+    pub(super) call: Option<Call>,
+    pub(super) keep_alive: Duration,
+}
+
+/// What happens next to a call.
+enum Step {
+    Event(Event),
+    Silence,
+    Cancelled,
+}
+
+impl Relay {
+    /// Answers with whatever fits: see the module.
+    pub(super) async fn respond(self, server: &Arc<Server>, accepts_events: bool) -> Response<Body> {
+        let mut kept = Kept { relay: Some(self), server };
+        loop {
+            let Some(relay) = kept.relay.as_mut() else { return respond::empty(StatusCode::ACCEPTED) };
+            let step = relay.step().await;
+            let answer = match step {
+                Step::Event(Event::Answer(answer)) => answer,
+                Step::Cancelled => return kept.stream(Step::Cancelled),
+                _ if accepts_events => return kept.stream(step),
+                _ => continue,
+            };
+            let response = relay.json(answer);
+            kept.relay = None;
+            return response;
+        }
+    }
+
+    /// Cancel-safe, as the exchange is.
+    async fn step(&mut self) -> Step {
+        let next = timeout(self.keep_alive, self.exchange.next());
+        let next = match &self.call {
+            Some(call) => call.unless_cancelled(next).await,
+            None => Some(next.await),
+        };
+        match next {
+            None => Step::Cancelled,
+            Some(Err(_)) => Step::Silence,
+            Some(Ok(event)) => Step::Event(event),
+        }
+    }
+
+    fn json(&self, answer: Result<RawJson, RawJson>) -> Response<Body> {
+        let status = match (&answer, self.era) {
+            (Err(error), Era::Modern) => {
+                status_of(error.get("code").and_then(|code| code.to()).unwrap_or(code::INTERNAL_ERROR))
+            }
+            _ => StatusCode::OK,
+        };
+        json(status, answer_frame(&self.id, self.era, answer))
+    }
+
+    /// Writes everything from `step` on. A cancelled call ends without an answer.
+    async fn write(mut self, mut step: Step, out: EventWriter) {
+        loop {
+            match step {
+                Step::Event(Event::Notification { method, params }) => {
+                    out.message(&frame::notification(method, Some(&params))).await;
+                }
+                Step::Event(Event::Answer(answer)) => {
+                    return out.message(&answer_frame(&self.id, self.era, answer)).await;
+                }
+                Step::Silence => out.comment().await,
+                Step::Cancelled => return,
+            }
+            step = self.step().await;
+        }
+    }
+
+    /// Runs to the end for nobody.
+    async fn finish(mut self) {
+        while !matches!(self.step().await, Step::Cancelled | Step::Event(Event::Answer(_))) {}
+    }
+}
+
+/// The message that ends a call.
+pub(in crate::server) fn answer_frame(id: &Id, era: Era, answer: Result<RawJson, RawJson>) -> Bytes {
+    match answer {
+        Ok(result) if era == Era::Modern => frame::result(id, &with_result_type(result)),
+        Ok(result) => frame::result(id, &result),
+        Err(error) => frame::error(Some(id), &error),
+    }
+}
+
+/// A call whose client may go away before the first event. For a legacy client that means nothing
+/// (MCP 2025-11-25, basic/transports), so the call goes on; for a modern one it is how to cancel.
+struct Kept<'a> {
+    relay: Option<Relay>,
+    server: &'a Arc<Server>,
+}
+
+impl Kept<'_> {
+    fn stream(mut self, first: Step) -> Response<Body> {
+        let Some(relay) = self.relay.take() else { return respond::empty(StatusCode::ACCEPTED) };
+        if relay.era == Era::Modern {
+            return respond::events(Events::produced(|out| relay.write(first, out)));
+        }
+        let (out, events) = Events::received();
+        self.server.spawn(relay.write(first, out));
+        respond::events(events)
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        let Some(relay) = self.relay.take() else { return };
+        // Without a runtime the process is ending, and the call with it.
+        if relay.era == Era::Legacy && tokio::runtime::Handle::try_current().is_ok() {
+            self.server.spawn(relay.finish());
+        }
+    }
+}

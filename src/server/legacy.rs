@@ -1,0 +1,70 @@
+//! How is a session opened, and what answers its requests?
+
+use std::sync::Arc;
+
+use super::Server;
+use super::answers::{self, Work};
+use super::calls::Calls;
+use super::session::Session;
+use crate::protocol::{Era, ListKind, LogLevel, RawJson, Revision, Routed, RpcError, method};
+use crate::router::{Inbound, Principal, RequestId};
+
+/// Opens a session with what `initialize` says; the result is for the client.
+///
+/// # Errors
+/// −32602 without a protocol version.
+pub(super) fn initialize(
+    server: &Server,
+    principal: &Principal,
+    params: Option<&RawJson>,
+    calls: Arc<Calls>,
+) -> Result<(Session, RawJson), RpcError> {
+    let requested = params.and_then(|params| params.get("protocolVersion"));
+    let requested = requested.as_ref().and_then(RawJson::string);
+    let requested = requested.ok_or_else(|| RpcError::invalid_params("`protocolVersion` must be a string"))?;
+    let revision = Revision::negotiate(&requested);
+    let capabilities = params.and_then(|params| params.get("capabilities")).filter(RawJson::is_object);
+    let capabilities = capabilities.unwrap_or_else(RawJson::empty_object);
+    let session = Session::new(principal.clone(), revision, capabilities, calls);
+    Ok((session, answers::initialize(server, revision)))
+}
+
+/// Begins what a request of a session asks for.
+///
+/// # Errors
+/// −32601 for methods the gateway does not offer, −32602 for parameters that cannot be used.
+pub(super) fn begin(
+    server: &Server,
+    session: &Session,
+    request_id: &RequestId,
+    name: &str,
+    params: Option<RawJson>,
+) -> Result<Work, RpcError> {
+    if let Some(routed) = Routed::of(name) {
+        let caller = session.caller(request_id.clone(), params.as_ref());
+        return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
+    }
+    if let Some(kind) = ListKind::of(name) {
+        return answers::list(server, Era::Legacy, kind, params.as_ref()).map(Work::Ready);
+    }
+    match name {
+        method::PING => Ok(Work::Ready(RawJson::empty_object())),
+        method::SET_LEVEL => set_level(session, params.as_ref()).map(Work::Ready),
+        method::INITIALIZE => Err(RpcError::invalid_request("this session is initialized already")),
+        _ => Err(RpcError::new(crate::protocol::code::METHOD_NOT_FOUND, "no such method in this revision")),
+    }
+}
+
+/// Takes note of what a session's client says without wanting an answer.
+pub(super) fn notice(session: &Session, name: &str, params: Option<&RawJson>) {
+    if name == method::CANCELLED {
+        session.calls.cancel(params);
+    }
+}
+
+fn set_level(session: &Session, params: Option<&RawJson>) -> Result<RawJson, RpcError> {
+    let level = params.and_then(|params| params.get("level"));
+    let level = level.as_ref().and_then(RawJson::string).and_then(|name| LogLevel::parse(&name));
+    session.set_level(level.ok_or_else(|| RpcError::invalid_params("`level` is none of RFC 5424's"))?);
+    Ok(RawJson::empty_object())
+}

@@ -1,0 +1,123 @@
+//! What do clients talk to: both eras of MCP over HTTP, HTTP+SSE and stdio, and the operators' endpoint.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `http/` | how does a request become an answer over HTTP, and who may send one? |
+//! | `duplex/` | how do many requests share one stream: stdio, HTTP+SSE? |
+//! | `modern.rs` | what must a stateless request say, and what answers it? |
+//! | `legacy.rs` | how is a session opened, and what answers its requests? |
+//! | `session.rs`, `calls.rs` | what does a session remember, and which of its calls are running? |
+//! | `batch.rs` | how is a 2025-03-26 batch answered? |
+//! | `answers.rs` | what does the gateway answer by itself? |
+//! | `subscription.rs` | what does an open `subscriptions/listen` send? |
+//! | `auth.rs`, `policy.rs` | who is calling, and what may they do here? |
+//! | `error.rs` | what is a refusal on the wire? |
+//! | `request_id.rs` | what is this request called in logs and errors? |
+//! | `settings.rs` | what can an operator set? |
+
+mod answers;
+mod auth;
+mod batch;
+mod calls;
+mod duplex;
+mod error;
+mod http;
+mod legacy;
+mod modern;
+mod policy;
+mod request_id;
+mod session;
+mod settings;
+mod subscription;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use auth::new_token;
+pub use duplex::serve_stdio;
+pub use http::{Admin, serve, serve_admin};
+pub use settings::{AdminSettings, ClientSettings, LimitSettings, ServerSettings};
+
+use crate::router::Router;
+use policy::Policy;
+
+/// Everything that clients of one gateway share.
+pub struct Server {
+    router: Arc<Router>,
+    policy: ArcSwap<Policy>,
+    sessions: http::Sessions,
+    pairs: http::Pairs,
+    request_ids: request_id::RequestIds,
+    /// Work that outlives the connection that asked for it.
+    tasks: TaskTracker,
+    /// Cancelled when the gateway begins to drain.
+    shutdown: CancellationToken,
+    /// Cancelled when draining took too long.
+    killed: CancellationToken,
+    started: Instant,
+}
+
+impl Server {
+    /// A server that drains once `shutdown` is cancelled.
+    pub fn new(
+        router: Arc<Router>,
+        settings: &ServerSettings,
+        clients: &BTreeMap<String, ClientSettings>,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            router,
+            policy: ArcSwap::from_pointee(Policy::new(settings, clients)),
+            sessions: http::Sessions::default(),
+            pairs: http::Pairs::default(),
+            request_ids: request_id::RequestIds::new(),
+            tasks: TaskTracker::new(),
+            shutdown,
+            killed: CancellationToken::new(),
+            started: Instant::now(),
+        })
+    }
+
+    /// Applies changed settings to requests from now on; sessions stay. The address listened on and the
+    /// bound on connections are fixed when listening begins.
+    pub fn reconfigure(&self, settings: &ServerSettings, clients: &BTreeMap<String, ClientSettings>) {
+        self.policy.store(Arc::new(Policy::new(settings, clients)));
+    }
+
+    /// Whether the gateway stops.
+    pub fn is_draining(&self) -> bool {
+        self.shutdown.is_cancelled()
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
+    /// Runs `work` to its end whatever happens to the connection that asked for it, unless draining
+    /// takes too long.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let killed = self.killed.clone();
+        self.tasks.spawn(async move { killed.run_until_cancelled(work).await });
+    }
+
+    /// Waits for spawned work, at most `patience`; then everything that is left is dropped.
+    async fn finish(&self, patience: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.tasks.len(), "calls still running at the end of the drain are cancelled");
+        }
+        self.killed.cancel();
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("draining", &self.is_draining()).finish_non_exhaustive()
+    }
+}

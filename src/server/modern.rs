@@ -1,0 +1,91 @@
+//! What must a stateless request say, and what answers it?
+
+use serde_json::json;
+
+use super::Server;
+use super::answers::{self, Work};
+use super::subscription::Subscription;
+use crate::protocol::{Id, ListKind, RawJson, RequestMeta, Revision, Routed, RpcError, code, meta_key, method};
+use crate::router::{Caller, Inbound, Principal, RequestId};
+
+/// Checks what a request says about itself; `claimed` is the version it names anywhere
+/// (MCP 2026-07-28, basic/index, `_meta`).
+pub(super) fn check(
+    meta: &RequestMeta,
+    claimed: Option<&str>,
+    principal: &Principal,
+    request_id: &RequestId,
+) -> Result<Caller, RpcError> {
+    let revision = claimed.map(supported).transpose()?;
+    let missing = |key: &str| RpcError::invalid_params(format!("`_meta` must have a valid `{key}`"));
+    let (Some(_), Some(revision)) = (&meta.protocol_version, revision) else {
+        return Err(missing(meta_key::PROTOCOL_VERSION));
+    };
+    let capabilities = meta.client_capabilities.clone().filter(RawJson::is_object);
+    Ok(Caller {
+        principal: principal.clone(),
+        request_id: request_id.clone(),
+        revision,
+        capabilities: capabilities.ok_or_else(|| missing(meta_key::CLIENT_CAPABILITIES))?,
+        log_level: answers::log_level(meta)?,
+        progress_token: meta.progress_token.clone(),
+    })
+}
+
+/// Begins what a checked request asks for.
+///
+/// # Errors
+/// −32601 for methods this era does not have, −32602 for parameters that cannot be used.
+pub(super) fn begin(
+    server: &Server,
+    caller: Caller,
+    id: &Id,
+    name: &str,
+    params: Option<RawJson>,
+) -> Result<Work, RpcError> {
+    if let Some(routed) = Routed::of(name) {
+        return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
+    }
+    if let Some(kind) = ListKind::of(name) {
+        return answers::list(server, crate::protocol::Era::Modern, kind, params.as_ref()).map(Work::Ready);
+    }
+    match name {
+        method::DISCOVER => Ok(Work::Ready(answers::discover(server))),
+        method::LISTEN => Subscription::open(server, id, params.as_ref()).map(Work::Subscription),
+        _ => Err(RpcError::new(code::METHOD_NOT_FOUND, "no such method in this revision")),
+    }
+}
+
+fn supported(version: &str) -> Result<Revision, RpcError> {
+    let supported = answers::modern_versions();
+    Revision::parse(version).filter(|revision| supported.contains(&revision.as_str())).ok_or_else(|| {
+        RpcError::new(code::UNSUPPORTED_VERSION, "the protocol version is not spoken here")
+            .with_data(json!({"supported": supported, "requested": version}))
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn refused(meta: RequestMeta, claimed: Option<&str>) -> RpcError {
+        check(&meta, claimed, &Principal::anonymous(), &RequestId::new("req-1")).unwrap_err()
+    }
+
+    #[test]
+    fn an_unknown_version_is_refused_before_anything_missing() {
+        let error = refused(RequestMeta::default(), Some("1999-01-01"));
+        assert_eq!(error.code, code::UNSUPPORTED_VERSION);
+        assert_eq!(error.data.unwrap()["requested"], "1999-01-01");
+    }
+
+    #[test]
+    fn both_required_keys_are_required() {
+        let version = Some("2026-07-28".to_owned());
+        assert_eq!(refused(RequestMeta::default(), Some("2026-07-28")).code, code::INVALID_PARAMS);
+        let meta = RequestMeta { protocol_version: version, ..RequestMeta::default() };
+        let error = refused(meta, Some("2026-07-28"));
+        assert!(error.message.contains("clientCapabilities"));
+    }
+}

@@ -1,0 +1,93 @@
+//! Where do log lines go? To standard error: standard output may be a transport.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+use super::settings::{LogFormat, LogLevel, LogSettings};
+
+/// The variable that overrides the configured level.
+const VARIABLE: &str = "RUST_LOG";
+
+/// Why nothing will be logged as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The override is not a filter.
+    #[error("the environment variable {VARIABLE} is not a filter such as `switchyard=debug`: {0}")]
+    Filter(#[from] ParseError),
+}
+
+/// Begins to write log lines; does nothing when lines are already written.
+///
+/// `RUST_LOG` overrides the level, and alone can ask for the lines of libraries below warnings:
+/// some of them write payloads.
+///
+/// # Errors
+/// [`LogError`] when `RUST_LOG` is not a filter.
+pub fn init(settings: &LogSettings) -> Result<(), LogError> {
+    let over = std::env::var(VARIABLE).unwrap_or_default();
+    let lines =
+        tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter(settings.level, &over)?);
+    let begun = match settings.format {
+        LogFormat::Text => lines.with_ansi(colours()).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
+    };
+    if begun.is_err() {
+        tracing::debug!("log lines are already written, as was asked first");
+    }
+    Ok(())
+}
+
+fn filter(level: LogLevel, over: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(if over.trim().is_empty() { directives(level) } else { over })
+}
+
+fn directives(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "warn,switchyard=info",
+        LogLevel::Debug => "warn,switchyard=debug",
+        LogLevel::Trace => "warn,switchyard=trace",
+    }
+}
+
+/// Only a person's terminal gets colours, and not against that person's wish (`NO_COLOR`).
+fn colours() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tracing::level_filters::LevelFilter;
+
+    use super::*;
+
+    #[test]
+    fn the_configured_level_is_the_gateways_own_and_libraries_only_warn() {
+        let filter = filter(LogLevel::Trace, "").unwrap();
+        let mut directives: Vec<String> = filter.to_string().split(',').map(str::to_owned).collect();
+        directives.sort();
+        assert_eq!(directives, ["switchyard=trace", "warn"]);
+    }
+
+    #[test]
+    fn the_environment_overrides_the_configured_level() {
+        assert_eq!(filter(LogLevel::Trace, "error").unwrap().max_level_hint(), Some(LevelFilter::ERROR));
+        assert_eq!(filter(LogLevel::Error, "  ").unwrap().max_level_hint(), Some(LevelFilter::ERROR));
+    }
+
+    #[test]
+    fn an_override_that_is_no_filter_is_refused_by_name() {
+        let error = LogError::from(filter(LogLevel::Info, "switchyard=loud").unwrap_err());
+        assert!(error.to_string().contains("RUST_LOG"), "{error}");
+    }
+
+    #[test]
+    fn logs_can_be_begun_twice_in_one_process() {
+        assert!(init(&LogSettings::default()).is_ok());
+        assert!(init(&LogSettings { format: LogFormat::Json, ..LogSettings::default() }).is_ok());
+    }
+}

@@ -1,0 +1,36 @@
+//! What do operators see: metrics and logs.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `names.rs` | which metrics are there, and what do they mean? |
+//! | `recorder.rs` | where do numbers go, and how are they read? |
+//! | `fresh.rs` | how does a kept handle outlive its series? |
+//! | `calls.rs` | how did the calls end, and how long did they take? |
+//! | `backends.rs` | how is each backend? |
+//! | `process.rs` | how is the gateway itself? |
+//! | `logs.rs` | where do log lines go? |
+//! | `settings.rs` | what can an operator set? |
+//!
+//! The room imports no other; every room may call it. Numbers are recorded through the functions
+//! and handles here, never through the macros of the `metrics` crate: nothing is installed for
+//! those, so a number recorded with one is lost.
+//!
+//! No label ever holds what a client or a server sent, except the names in the catalog.
+
+pub mod backends;
+mod calls;
+mod fresh;
+mod logs;
+mod names;
+pub mod process;
+mod recorder;
+mod settings;
+
+#[cfg(test)]
+mod lint;
+
+pub use calls::{CallMetrics, InFlight, Outcome};
+pub use logs::{LogError, init};
+pub use names::{DECLARED, Declared, Kind};
+pub use recorder::{Metrics, install};
+pub use settings::{LogFormat, LogLevel, LogSettings};

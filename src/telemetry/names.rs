@@ -1,0 +1,97 @@
+//! Which metrics are there, and what do they mean? Each is declared here, once.
+
+use metrics::Unit;
+
+/// One metric with `N` labels.
+#[derive(Debug)]
+pub(super) struct Metric<const N: usize> {
+    pub(super) name: &'static str,
+    pub(super) labels: [&'static str; N],
+}
+
+/// How a metric moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only up, from zero at the start of the process.
+    Counter,
+    /// Up and down.
+    Gauge,
+    /// Counts in buckets.
+    Histogram,
+}
+
+/// A metric as operators know it.
+#[derive(Debug)]
+pub struct Declared {
+    /// The name, with its unit and, for counters, `_total` at the end.
+    pub name: &'static str,
+    /// How it moves.
+    pub kind: Kind,
+    /// What one of it is.
+    pub unit: Unit,
+    /// The names of its labels; a label that says nothing is left out by Prometheus.
+    pub labels: &'static [&'static str],
+    /// What it means, in a sentence.
+    pub help: &'static str,
+}
+
+macro_rules! declare {
+    ($($kind:ident $unit:ident $id:ident $name:literal [$($label:literal),*] $help:literal)*) => {
+        $(
+            pub(super) static $id: Metric<{ let labels: &[&str] = &[$($label),*]; labels.len() }> =
+                Metric { name: $name, labels: [$($label),*] };
+        )*
+
+        /// Every metric there is.
+        pub static DECLARED: &[Declared] = &[
+            $(Declared {
+                name: $name,
+                kind: Kind::$kind,
+                unit: Unit::$unit,
+                labels: &[$($label),*],
+                help: $help,
+            },)*
+        ];
+    };
+}
+
+declare! {
+    Counter Count CALLS "switchyard_calls_total" ["backend", "method", "tool", "outcome"]
+        "Calls that ended, by outcome: ok, tool_error, rpc_error, timeout, cancelled, lost or rejected."
+    Histogram Seconds CALL_DURATION "switchyard_call_duration_seconds" ["backend", "method", "tool"]
+        "Time from a call's arrival to its end, whatever its outcome."
+    Gauge Count CALLS_IN_FLIGHT "switchyard_calls_in_flight" ["backend"]
+        "Calls that have begun and not ended."
+
+    Gauge Count BREAKER_STATE "switchyard_breaker_state" ["backend"]
+        "State of the circuit breaker: 0 closed, 1 half open, 2 open."
+    Counter Count BREAKER_TRANSITIONS "switchyard_breaker_transitions_total" ["backend", "to"]
+        "Changes of the circuit breaker, by the state it changed to."
+    Gauge Count BACKEND_STATE "switchyard_backend_state" ["backend", "state"]
+        "1 for the state the backend is in, 0 for the others: connecting, ready, down, stopped."
+    Counter Count BACKEND_RESTARTS "switchyard_backend_restarts_total" ["backend"]
+        "Attempts to connect or launch the backend again after it was lost."
+    Gauge Count BACKEND_ENTRIES "switchyard_backend_entries" ["backend", "kind"]
+        "Entries of the backend in the catalog: tools, prompts, resources, resource_templates."
+    Gauge Seconds CATALOG_FETCHED "switchyard_catalog_fetch_timestamp_seconds" ["backend"]
+        "When the backend's lists were last fetched, in seconds since 1970."
+    Gauge Count CATALOG_TOKENS "switchyard_catalog_tokens" ["backend"]
+        "Estimated tokens that the backend's entries take up in a model's context."
+
+    Gauge Count CATALOG_GENERATION "switchyard_catalog_generation" []
+        "Generation of the catalog being served; grows with every change."
+    Gauge Count SESSIONS "switchyard_sessions" ["transport"]
+        "Client sessions that are open."
+    Counter Count HTTP_REQUESTS "switchyard_http_requests_total" ["endpoint", "status"]
+        "HTTP requests answered, by status code."
+    Counter Count AUTH_FAILURES "switchyard_auth_failures_total" []
+        "Requests without a token that is known."
+    Counter Count REFUSED_REQUESTS "switchyard_refused_requests_total" ["reason"]
+        "Requests refused before they were looked at as a call."
+    Counter Count PANICS "switchyard_panics_total" []
+        "Panics; each is a bug worth reporting."
+    Gauge Count BUILD_INFO "switchyard_build_info" ["version", "revision"]
+        "Always 1; the labels say what is running."
+    Gauge Seconds PROCESS_START_TIME "process_start_time_seconds" []
+        "When the process started, in seconds since 1970."
+}
