@@ -1,7 +1,9 @@
 //! Switchyard.
 pub mod backend;
 pub mod catalog;
+pub mod cli;
 pub mod config;
+pub mod gateway;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod protocol;

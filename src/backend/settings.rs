@@ -29,6 +29,20 @@ pub struct BackendSettings {
     pub restart: RestartSettings,
 }
 
+impl BackendSettings {
+    /// A backend with every default.
+    pub fn new(name: &str, transport: TransportSettings) -> Self {
+        Self {
+            name: name.to_owned(),
+            transport,
+            timeouts: TimeoutSettings::default(),
+            breaker: BreakerSettings::default(),
+            concurrency: ConcurrencySettings::default(),
+            restart: RestartSettings::default(),
+        }
+    }
+}
+
 /// The three ways to an MCP server.
 #[derive(Debug, Clone)]
 pub enum TransportSettings {

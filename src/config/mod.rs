@@ -61,6 +61,23 @@ pub struct Config {
     free_ports: BTreeMap<String, u16>,
 }
 
+impl Config {
+    /// Every default and no backend, as if read from `path`.
+    pub fn empty(path: &Path) -> Self {
+        Self {
+            server: ServerSettings::default(),
+            admin: AdminSettings::default(),
+            log: LogSettings::default(),
+            catalog: CatalogSettings::default(),
+            clients: BTreeMap::new(),
+            backends: Vec::new(),
+            state_dir: PathBuf::new(),
+            path: path.to_owned(),
+            free_ports: BTreeMap::new(),
+        }
+    }
+}
+
 /// One entry of `backends:`.
 #[derive(Debug, Clone)]
 pub struct BackendConfig {
@@ -68,6 +85,9 @@ pub struct BackendConfig {
     pub settings: BackendSettings,
     /// How its entries appear in the catalog.
     pub exposure: ExposureSettings,
+    /// Digest of how the server is reached, the same in every run: what was kept of another server
+    /// under this name is not shown as this one's.
+    pub identity: String,
     /// Differs when anything about this backend does, its defaults and what its references stand
     /// for included. Compare it within one run of the program only.
     pub revision: u64,

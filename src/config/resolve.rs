@@ -31,7 +31,8 @@ pub(crate) fn config(root: &Node, path: &Path, free_ports: BTreeMap<String, u16>
     for entry in root.get("backends").map(Node::entries).unwrap_or_default() {
         if let Some(section) = file.backends.remove(&entry.key) {
             let revision = revisions.get(&entry.key).copied().unwrap_or_default();
-            backends.push(backend(&entry.key, section, &directory, revision)?);
+            let free_port = free_ports.get(&entry.key).copied();
+            backends.push(backend(&entry.key, section, &directory, (revision, free_port))?);
         }
     }
     let state_dir = file.state_dir.unwrap_or_else(|| PathBuf::from(".switchyard"));
@@ -65,8 +66,9 @@ fn backend(
     name: &str,
     section: BackendSection,
     directory: &Path,
-    revision: u64,
+    (revision, free_port): (u64, Option<u16>),
 ) -> Result<BackendConfig, String> {
+    let identity = identity(&section, free_port);
     let transport =
         transport(&section, directory).ok_or_else(|| format!("backend `{name}` has no usable transport"))?;
     Ok(BackendConfig {
@@ -88,7 +90,21 @@ fn backend(
             validate_arguments: section.validate_arguments,
         },
         revision,
+        identity,
     })
+}
+
+/// What makes this the same server as in an earlier run: how it is reached, without the secrets it
+/// is given and without the port that was free that time.
+fn identity(section: &BackendSection, free_port: Option<u16>) -> String {
+    let url = section.url.as_deref().map(|url| url.split(['?', '#']).next().unwrap_or_default());
+    let parts = [section.command.as_deref(), section.cwd.as_deref().and_then(Path::to_str), url];
+    let mut text = format!("{parts:?} {:?}", section.args);
+    if let Some(port) = free_port {
+        text = text.replace(&port.to_string(), "${free_port}");
+    }
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn transport(section: &BackendSection, directory: &Path) -> Option<TransportSettings> {

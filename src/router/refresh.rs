@@ -81,7 +81,7 @@ impl Router {
     }
 
     /// Merges once and tells clients what changed.
-    pub(super) fn refresh(&self) {
+    pub fn refresh(&self) {
         let old = self.catalog();
         let fleet = self.fleet();
         let new = merge(old.generation() + 1, self.settings(), &fleet);

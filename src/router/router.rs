@@ -115,6 +115,11 @@ impl Router {
         self.catalog.load_full()
     }
 
+    /// The backends, in the order of the configuration.
+    pub fn backends(&self) -> Vec<Arc<Backend>> {
+        self.fleet.load().members().iter().map(|member| Arc::clone(&member.backend)).collect()
+    }
+
     pub(super) fn settings(&self) -> &CatalogSettings {
         &self.settings
     }

@@ -45,10 +45,10 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             }
             let consumed = taken.len() + usize::from(end.is_some());
             self.reader.consume(consumed);
-            if end.is_some() {
-                if let Some(line) = self.take() {
-                    return Ok(Some(line));
-                }
+            if end.is_some()
+                && let Some(line) = self.take()
+            {
+                return Ok(Some(line));
             }
         }
     }

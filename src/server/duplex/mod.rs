@@ -73,13 +73,13 @@ impl Duplex {
 
     /// Takes one message. Waits only for room in the queue back to the client.
     pub(super) async fn receive(self: &Arc<Self>, text: Bytes) {
-        if let Some(session) = self.session.get().filter(|session| session.revision == Revision::V2025_03_26) {
-            if let Some(items) = parse_batch(&text) {
-                return match items {
-                    Ok(items) => self.batch(session, items).await,
-                    Err(malformed) => self.refuse_malformed(*malformed).await,
-                };
-            }
+        if let Some(session) = self.session.get().filter(|session| session.revision == Revision::V2025_03_26)
+            && let Some(items) = parse_batch(&text)
+        {
+            return match items {
+                Ok(items) => self.batch(session, items).await,
+                Err(malformed) => self.refuse_malformed(*malformed).await,
+            };
         }
         match parse(&text) {
             Ok(Message::Request { id, method, params }) => self.request(id, &method, params).await,

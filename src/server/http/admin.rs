@@ -95,7 +95,7 @@ impl Admin {
 
     fn status(&self) -> serde_json::Value {
         let server = &self.server;
-        let mut status = server.router.status();
+        let mut status = json!(server.router.status());
         if let Some(members) = status.as_object_mut() {
             members.insert("server".to_owned(), json!({
                 "version": env!("CARGO_PKG_VERSION"),

@@ -15,10 +15,10 @@ pub(super) fn check(request: &Parts) -> Result<(), Error> {
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(Error::BadRequest("a request must have exactly one Host header"));
     };
-    if let Some(authority) = request.uri.authority() {
-        if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) {
-            return Err(Error::BadRequest("the request target names another host than the Host header"));
-        }
+    if let Some(authority) = request.uri.authority()
+        && !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes())
+    {
+        return Err(Error::BadRequest("the request target names another host than the Host header"));
     }
     let mut encodings = request.headers.get_all(TRANSFER_ENCODING).iter();
     match (encodings.next(), encodings.next()) {

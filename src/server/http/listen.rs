@@ -74,7 +74,7 @@ impl Acceptor {
     /// Accepts until told to stop; the connections that are still open then are returned.
     pub(super) async fn run<H, F>(self, listener: TcpListener, handle: H) -> TaskTracker
     where
-        H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let gate = Arc::new(Semaphore::new(self.connections));

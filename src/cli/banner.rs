@@ -1,0 +1,102 @@
+//! The start-up summary: what runs, and how clients connect to it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crate::gateway::Gateway;
+use crate::router::{BackendStatus, Router};
+
+use super::output::{Progress, say, table};
+
+/// What the summary says beside the backends.
+pub(super) struct About {
+    endpoint: String,
+    operators: Option<SocketAddr>,
+    needs_token: bool,
+    config: PathBuf,
+}
+
+impl About {
+    pub(super) fn of(gateway: &Gateway, address: SocketAddr, operators: Option<&TcpListener>) -> Self {
+        let config = gateway.config();
+        Self {
+            endpoint: format!("http://{address}/mcp"),
+            operators: operators.and_then(|listener| listener.local_addr().ok()),
+            needs_token: !config.clients.is_empty(),
+            config: std::path::absolute(&config.path).unwrap_or_else(|_| config.path.clone()),
+        }
+    }
+}
+
+/// Shows the summary once every backend was tried, or after `patience`.
+pub(super) async fn show(router: Arc<Router>, about: About, patience: Duration) {
+    let progress = Progress::new();
+    let backends = router.backends();
+    let _ = timeout(patience, async {
+        for (done, backend) in backends.iter().enumerate() {
+            progress.show(&format!("starting backends … {done} of {} ({})", backends.len(), backend.name()));
+            backend.first_attempt().await;
+        }
+    })
+    .await;
+    progress.clear();
+    router.refresh();
+    say(&text(&router.status().backends, &about));
+}
+
+fn text(backends: &[BackendStatus], about: &About) -> String {
+    let rows: Vec<_> = backends.iter().map(row).collect();
+    let operators = about.operators.map_or_else(String::new, |address| {
+        format!("\nmetrics   http://{address}/metrics\nstatus    http://{address}/status")
+    });
+    format!(
+        "\nSwitchyard {version}\n\n{rows}\nendpoint  {endpoint}{operators}\n\n\
+         Claude Code:\n\n  {claude_code}\n\n\
+         Claude Desktop, in claude_desktop_config.json:\n\n{claude_desktop}\n",
+        version = env!("CARGO_PKG_VERSION"),
+        rows = table(&rows),
+        endpoint = about.endpoint,
+        claude_code = claude_code(about),
+        claude_desktop = claude_desktop(about),
+    )
+}
+
+fn row(backend: &BackendStatus) -> Vec<String> {
+    let snapshot = &backend.snapshot;
+    let reason = match snapshot.state {
+        "down" => snapshot.last_error.clone().unwrap_or_default(),
+        _ => String::new(),
+    };
+    let stale = if backend.stale && backend.tools > 0 { " (kept from the last run)" } else { "" };
+    vec![
+        snapshot.name.clone(),
+        snapshot.transport.to_owned(),
+        snapshot.state.to_owned(),
+        format!("{} tools{stale}", backend.tools),
+        reason,
+    ]
+}
+
+fn claude_code(about: &About) -> String {
+    let token = if about.needs_token { " --header \"Authorization: Bearer YOUR_TOKEN\"" } else { "" };
+    format!("claude mcp add --transport http switchyard {}{token}", about.endpoint)
+}
+
+fn claude_desktop(about: &About) -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("switchyard"));
+    let block = json!({
+        "mcpServers": {
+            "switchyard": {
+                "command": program,
+                "args": ["serve", "--stdio", "--config", about.config],
+            }
+        }
+    });
+    format!("{block:#}").lines().map(|line| format!("  {line}\n")).collect()
+}

@@ -1,0 +1,136 @@
+//! `switchyard check`
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::catalog::{Catalog, Namer, Severity, lint};
+use crate::config::Config;
+use crate::gateway::{Gateway, Keep};
+use crate::router::{BackendStatus, Status};
+use crate::telemetry;
+
+use super::output::{Progress, print, print_json, table};
+
+/// Longest wait for a backend to be reached.
+const REACH: Duration = Duration::from_secs(90);
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Check the file only; start and reach nothing
+    #[arg(long)]
+    offline: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    status: Status,
+    findings: Vec<ToolFinding>,
+    /// Whether nothing stands in the way of serving.
+    ok: bool,
+}
+
+/// What a model's API, Claude's above all, would trip over.
+#[derive(Debug, Serialize)]
+struct ToolFinding {
+    tool: String,
+    /// `refused`: the API would refuse every request that lists the tool; `advice`: it would cost.
+    severity: &'static str,
+    message: String,
+}
+
+pub(super) async fn run(config: Config, options: &Options) -> anyhow::Result<ExitCode> {
+    let file = config.path.display().to_string();
+    if options.offline {
+        if options.json {
+            print_json(&json!({ "ok": true, "file": file, "backends": config.backends.len() }))?;
+        } else {
+            print(&format!("{file} is right: {} backends (not reached)\n", config.backends.len()))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    telemetry::init(&telemetry::LogSettings { level: telemetry::LogLevel::Error, ..config.log.clone() })?;
+    let report = reach_all(config).await;
+    if options.json {
+        print_json(&json!(report))?;
+    } else {
+        print(&render(&file, &report))?;
+    }
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn reach_all(config: Config) -> Report {
+    let namer = Namer::new(&config.catalog);
+    let gateway = Gateway::start(config, Keep::Nothing);
+    let progress = Progress::new();
+    progress.show("reaching backends …");
+    gateway.first_attempts(REACH).await;
+    progress.clear();
+    let status = gateway.router().status();
+    let findings = findings(&gateway.router().catalog(), &namer);
+    gateway.stop().await;
+    let ok = status.backends.iter().all(|backend| backend.snapshot.state == "ready")
+        && findings.iter().all(|finding| finding.severity != "refused");
+    Report { status, findings, ok }
+}
+
+fn findings(catalog: &Catalog, namer: &Namer) -> Vec<ToolFinding> {
+    let of_tool = |tool: &std::sync::Arc<crate::catalog::ToolEntry>| {
+        let name = tool.route.qualified.to_string();
+        let found = lint(&tool.entry, &name, namer);
+        found.into_iter().map(move |finding| ToolFinding {
+            tool: name.clone(),
+            severity: match finding.severity {
+                Severity::Refused => "refused",
+                Severity::Advice => "advice",
+            },
+            message: finding.message,
+        })
+    };
+    catalog.tools().flat_map(of_tool).collect()
+}
+
+fn render(file: &str, report: &Report) -> String {
+    let mut rows = vec![["backend", "transport", "revision", "tools", "prompts", "resources", "tokens", ""].map(str::to_owned).to_vec()];
+    rows.extend(report.status.backends.iter().map(row));
+    let mut text = format!("{file}\n\n{}", table(&rows));
+    for warning in &report.status.warnings {
+        text.push_str(&format!("\nwarning: {warning}"));
+    }
+    for finding in &report.findings {
+        text.push_str(&format!("\n{}: {}: {}", finding.severity, finding.tool, finding.message));
+    }
+    let tokens: usize = report.status.backends.iter().map(|backend| backend.tokens).sum();
+    let tools: usize = report.status.backends.iter().map(|backend| backend.tools).sum();
+    let down = report.status.backends.iter().filter(|backend| backend.snapshot.state != "ready").count();
+    text.push_str(&format!(
+        "\n{tools} tools cost about {tokens} tokens of a model's context; {down} of {} backends not reached\n",
+        report.status.backends.len()
+    ));
+    text
+}
+
+fn row(backend: &BackendStatus) -> Vec<String> {
+    let snapshot = &backend.snapshot;
+    let state = match snapshot.state {
+        "ready" => String::new(),
+        state => format!("{state}: {}", snapshot.last_error.as_deref().unwrap_or("no answer yet")),
+    };
+    vec![
+        snapshot.name.clone(),
+        snapshot.transport.to_owned(),
+        snapshot.revision.unwrap_or("-").to_owned(),
+        backend.tools.to_string(),
+        backend.prompts.to_string(),
+        (backend.resources + backend.resource_templates).to_string(),
+        backend.tokens.to_string(),
+        state,
+    ]
+}

@@ -1,0 +1,110 @@
+//! What can I run? The command line, one file a command.
+
+mod banner;
+mod call;
+mod check;
+mod list;
+mod output;
+mod reach;
+mod schema;
+mod serve;
+mod token;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config, Problems};
+
+/// One MCP endpoint in front of many MCP servers.
+///
+/// Reads gateway.yaml, connects to every server in it, and presents their tools, resources and prompts to
+/// Claude and other MCP clients as one server. Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(name = "switchyard", version, about, long_about, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct ConfigFile {
+    /// Configuration file
+    #[arg(long, short, global = true, value_name = "FILE", env = "SWITCHYARD_CONFIG", default_value = "gateway.yaml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve clients: over HTTP, or with --stdio the one that started this process
+    Serve(serve::Options),
+    /// Check the configuration, reach every backend, and show what Claude would trip over
+    ///
+    /// Exits with 2 if the file is wrong, 1 if a backend cannot be reached or a model's API would refuse a
+    /// tool, 0 otherwise.
+    Check(check::Options),
+    /// List tools (or prompts, resources, templates)
+    ///
+    /// Asks the gateway that runs with this configuration; if none does, starts the backends for this
+    /// command alone.
+    List(list::Options),
+    /// Call one tool and print its result
+    ///
+    /// Asks the gateway that runs with this configuration; if none does, starts the backends for this
+    /// command alone. Exits with 1 if the tool failed.
+    Call(call::Options),
+    /// Make tokens for clients
+    Token {
+        #[command(subcommand)]
+        command: token::Command,
+    },
+    /// Print the JSON Schema of the configuration file, for editors
+    Schema,
+    /// Run one of the demo servers that the shipped configuration uses
+    #[cfg(feature = "demo")]
+    Demo {
+        #[command(subcommand)]
+        command: crate::demo::DemoCommand,
+    },
+}
+
+/// Runs the command line; what goes wrong is written to standard error.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ran = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")
+        .and_then(|runtime| {
+            let code = runtime.block_on(run(arguments));
+            // Standard input is read on a thread that only ends with its input: do not wait for it.
+            runtime.shutdown_background();
+            code
+        });
+    ran.unwrap_or_else(|error| {
+        output::failure(&error);
+        if error.is::<Problems>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    })
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let file = arguments.file.config;
+    match arguments.command.unwrap_or(Command::Serve(serve::Options::default())) {
+        Command::Serve(options) => serve::run(load(&file)?, options).await,
+        Command::Check(options) => check::run(load(&file)?, &options).await,
+        Command::List(options) => list::run(&file, &options).await,
+        Command::Call(options) => call::run(&file, &options).await,
+        Command::Token { command } => token::run(&command),
+        Command::Schema => schema::run(),
+        #[cfg(feature = "demo")]
+        Command::Demo { command } => crate::demo::run(command).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn load(file: &Path) -> anyhow::Result<Config> {
+    Ok(config::load(file)?)
+}

@@ -1,0 +1,99 @@
+//! How `list` and `call` reach tools: through the gateway that runs already, or through backends
+//! started for one command.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::backend::{BackendSettings, RemoteSettings, State, TransportSettings};
+use crate::catalog::ExposureSettings;
+use crate::config::{self, BackendConfig, Config};
+use crate::gateway::{Gateway, Keep};
+use crate::protocol::{RawJson, Revision};
+use crate::router::{Caller, Principal, RequestId};
+use crate::telemetry;
+
+use super::output::{Progress, say};
+
+/// Longest wait for backends that are started for one command.
+const START: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Target {
+    /// Ask the gateway at this URL, such as http://127.0.0.1:8080/mcp
+    #[arg(long, value_name = "URL")]
+    url: Option<Url>,
+    /// Bearer token for a gateway with `clients:`
+    #[arg(long, value_name = "TOKEN", env = "SWITCHYARD_TOKEN", hide_env_values = true)]
+    token: Option<SecretString>,
+}
+
+/// A gateway to ask, ours or a running one's mirror.
+pub(super) async fn reach(file: &Path, target: &Target) -> anyhow::Result<Gateway> {
+    if let Some(url) = &target.url {
+        let gateway = mirror(Config::empty(file), url, target.token.as_ref()).await;
+        if let Some(reason) = down(&gateway) {
+            bail!("no gateway to ask at {url}: {reason}");
+        }
+        return Ok(gateway);
+    }
+    let config = config::load(file)?;
+    let url = Url::parse(&format!("http://{}/mcp", config.server.listen)).context("failed to name the gateway's URL")?;
+    let running = mirror(Config::empty(file), &url, target.token.as_ref()).await;
+    match down(&running) {
+        None => return Ok(running),
+        Some(reason) if reason.contains("HTTP") => bail!("the gateway at {url} refused: {reason} (is --token right?)"),
+        Some(_nobody_listens) => running.stop().await,
+    }
+    say(&format!("no gateway at {url}; starting the backends for this command"));
+    telemetry::init(&telemetry::LogSettings { level: telemetry::LogLevel::Error, ..config.log.clone() })?;
+    let gateway = Gateway::start(config, Keep::Nothing);
+    let progress = Progress::new();
+    progress.show("starting backends …");
+    gateway.first_attempts(START).await;
+    progress.clear();
+    Ok(gateway)
+}
+
+/// A gateway whose only backend is another gateway, shown under its own names.
+async fn mirror(mut config: Config, url: &Url, token: Option<&SecretString>) -> Gateway {
+    let headers = token.map(|token| {
+        let value = SecretString::from(format!("Bearer {}", token.expose_secret()));
+        BTreeMap::from([("Authorization".to_owned(), value)])
+    });
+    let remote = RemoteSettings { url: url.clone(), headers: headers.unwrap_or_default() };
+    let name = "gateway";
+    config.backends = vec![BackendConfig {
+        settings: BackendSettings::new(name, TransportSettings::Http { remote, process: None }),
+        exposure: ExposureSettings { backend: name.to_owned(), ..ExposureSettings::default() },
+        identity: String::new(),
+        revision: 0,
+    }];
+    let gateway = Gateway::start(config, Keep::Nothing);
+    gateway.first_attempts(START).await;
+    gateway
+}
+
+fn down(gateway: &Gateway) -> Option<String> {
+    gateway.router().backends().iter().find_map(|backend| match backend.state() {
+        State::Down { reason, .. } => Some(reason),
+        _ => None,
+    })
+}
+
+/// The caller that a person at a terminal is.
+pub(super) fn caller() -> Caller {
+    Caller {
+        principal: Principal::anonymous(),
+        request_id: RequestId::new("cli"),
+        revision: Revision::LATEST,
+        capabilities: RawJson::empty_object(),
+        log_level: None,
+        progress_token: None,
+    }
+}

@@ -1,0 +1,96 @@
+//! `switchyard serve`
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::gateway::{Gateway, Keep};
+use crate::telemetry::{self, process};
+
+use super::banner;
+use super::output::say;
+
+/// How long the start-up summary waits for backends; they go on starting after it.
+const SUMMARY: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Default, Args)]
+pub(super) struct Options {
+    /// Speak MCP over standard input and output to the client that started this process
+    #[arg(long)]
+    stdio: bool,
+}
+
+pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<ExitCode> {
+    telemetry::init(&config.log)?;
+    telemetry::install();
+    process::build_info(env!("CARGO_PKG_VERSION"), None);
+    count_panics();
+    let shutdown = CancellationToken::new();
+    tokio::spawn(signals(shutdown.clone()));
+    if options.stdio {
+        // No operators' listener: each client that starts a gateway of its own would fight for its port.
+        Gateway::start(config, Keep::Catalog).serve_stdio(shutdown).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let clients = bind(config.server.listen, "server.listen").await?;
+    let operators = match config.admin.enabled {
+        true => Some(bind(config.admin.listen, "admin.listen").await?),
+        false => None,
+    };
+    let address = clients.local_addr().context("failed to read the address listened on")?;
+    let gateway = Gateway::start(config, Keep::Catalog);
+    let router = std::sync::Arc::clone(gateway.router());
+    let about = banner::About::of(&gateway, address, operators.as_ref());
+    // Clients are served at once; the summary follows when there is something to sum up.
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(banner::show(router, about, SUMMARY)));
+    gateway.serve(clients, operators, shutdown).await;
+    say("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("failed to listen on {address}; choose another `{key}`, or stop what uses it"))
+}
+
+/// The first SIGTERM or SIGINT drains; the second ends the process.
+async fn signals(shutdown: CancellationToken) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be received; only SIGKILL will stop this process");
+        return;
+    };
+    for round in 0.. {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if round == 0 {
+            tracing::info!("stopping: calls in flight are finished; once more to stop at once");
+            shutdown.cancel();
+        } else {
+            abort();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the second signal asks for exactly this")]
+fn abort() {
+    std::process::exit(130);
+}
+
+/// Counts panics and keeps their payload, which may quote data, out of the log.
+fn count_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        process::panicked();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic");
+    }));
+}
