@@ -1,7 +1,7 @@
 //! Start and stop: the only file, beside the command line, that sees every room.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl Gateway {
     pub fn start(config: Config, keep: Keep) -> Self {
         let changed = Arc::new(Notify::new());
         let store = (keep == Keep::Catalog).then(|| config.state_dir.join("catalog.json"));
-        let fleet = fleet(&config.backends, store.as_ref(), &changed);
+        let fleet = fleet(&config.backends, store.as_deref(), &changed);
         let gateway = Self {
             router: Router::new(config.catalog.clone(), fleet),
             config,
@@ -92,12 +92,21 @@ impl Gateway {
     }
 
     /// Serves clients and operators on these listeners until `shutdown`, then drains and stops.
-    pub async fn serve(self, clients: TcpListener, operators: Option<TcpListener>, shutdown: CancellationToken) {
-        let server = Server::new(Arc::clone(&self.router), &self.config.server, &self.config.clients, shutdown);
+    pub async fn serve(
+        self,
+        clients: TcpListener,
+        operators: Option<TcpListener>,
+        shutdown: CancellationToken,
+    ) {
+        let server =
+            Server::new(Arc::clone(&self.router), &self.config.server, &self.config.clients, shutdown);
         if let Some(listener) = operators {
             let metrics = telemetry::install();
             self.tasks.spawn(upkeep(metrics, self.stop.clone()));
-            let admin = Arc::new(Admin { server: Arc::clone(&server), metrics: Box::new(|| telemetry::install().render()) });
+            let admin = Arc::new(Admin {
+                server: Arc::clone(&server),
+                metrics: Box::new(|| telemetry::install().render()),
+            });
             // Operators watch the drain too: this listener ends last.
             self.tasks.spawn(serve_admin(listener, admin, self.stop.clone()));
         }
@@ -127,7 +136,7 @@ impl Gateway {
     }
 }
 
-fn fleet(backends: &[BackendConfig], store: Option<&PathBuf>, changed: &Arc<Notify>) -> Fleet {
+fn fleet(backends: &[BackendConfig], store: Option<&Path>, changed: &Arc<Notify>) -> Fleet {
     let mut kept = store.map(kept).unwrap_or_default();
     let members = backends.iter().map(|config| {
         let changed = Arc::clone(changed);
@@ -143,7 +152,7 @@ fn fleet(backends: &[BackendConfig], store: Option<&PathBuf>, changed: &Arc<Noti
 }
 
 /// What was kept of the catalog. Read before anything is served, so blocking is fine.
-fn kept(store: &PathBuf) -> BTreeMap<String, KeptListing> {
+fn kept(store: &Path) -> BTreeMap<String, KeptListing> {
     load(store).map(Option::unwrap_or_default).unwrap_or_else(|error| {
         tracing::warn!(%error, file = %store.display(), "the kept catalog cannot be read; starting without it");
         BTreeMap::new()

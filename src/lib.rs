@@ -3,9 +3,9 @@ pub mod backend;
 pub mod catalog;
 pub mod cli;
 pub mod config;
-pub mod gateway;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod gateway;
 pub mod protocol;
 pub mod resilience;
 pub mod router;

@@ -98,7 +98,8 @@ impl Backend {
             .await
             .map_err(|busy| Failure::new(FailureKind::Busy, Sent::No, busy.to_string()))?;
         let permit = self.breaker.admit(Instant::now()).map_err(|refused| {
-            Failure::new(FailureKind::CircuitOpen, Sent::No, refused.to_string()).retry_after(Some(refused.retry_after))
+            Failure::new(FailureKind::CircuitOpen, Sent::No, refused.to_string())
+                .retry_after(Some(refused.retry_after))
         })?;
         Ok(Admission { backend: Arc::clone(self), connection, place, permit })
     }
@@ -168,7 +169,9 @@ impl Backend {
             _ => None,
         };
         let retry_after_ms = match &state {
-            State::Down { .. } => state.refusal().retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            State::Down { .. } => {
+                state.refusal().retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+            }
             _ => None,
         };
         Snapshot {

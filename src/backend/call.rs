@@ -97,7 +97,9 @@ impl Call {
     }
 
     fn fail(&mut self, failure: Failure) -> CallEvent {
-        let could_not_connect = failure.kind == FailureKind::Unavailable && failure.sent == Sent::No && failure.http_status.is_none();
+        let could_not_connect = failure.kind == FailureKind::Unavailable
+            && failure.sent == Sent::No
+            && failure.http_status.is_none();
         if could_not_connect {
             self.connection.signals().lose(failure.message.clone());
         }

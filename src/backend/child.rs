@@ -23,9 +23,28 @@ const TAIL_LINE_BYTES: usize = 400;
 
 /// Variables a child inherits; everything else, other backends' secrets above all, it must be given.
 const INHERITED: [&str; 22] = [
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "TZ", "TMPDIR", "NODE_PATH", "NVM_DIR",
-    "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "NODE_EXTRA_CA_CERTS", "VIRTUAL_ENV",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "NODE_PATH",
+    "NVM_DIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "NODE_EXTRA_CA_CERTS",
+    "VIRTUAL_ENV",
 ];
 
 /// The last lines a child wrote to standard error.
@@ -52,7 +71,11 @@ impl Child {
     ///
     /// # Errors
     /// What the system said, with the command's name.
-    pub(super) fn spawn(settings: &ProcessSettings, backend: &str, tail: &StderrTail) -> io::Result<(Self, Option<Pipes>)> {
+    pub(super) fn spawn(
+        settings: &ProcessSettings,
+        backend: &str,
+        tail: &StderrTail,
+    ) -> io::Result<(Self, Option<Pipes>)> {
         let mut process = command(settings)?.spawn().map_err(|error| describe(settings, &error))?;
         if let Some(stderr) = process.stderr.take() {
             tokio::spawn(read_stderr(stderr, backend.to_owned(), Arc::clone(tail)));

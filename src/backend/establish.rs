@@ -39,7 +39,8 @@ impl Attempt<'_> {
                 self.launched(process.as_ref(), || self.http(remote)).await
             }
             TransportSettings::Sse { remote, process } => {
-                self.launched(process.as_ref(), || async { self.sse(remote).await.map_err(Refusal::from) }).await
+                self.launched(process.as_ref(), || async { self.sse(remote).await.map_err(Refusal::from) })
+                    .await
             }
         }
     }
@@ -84,15 +85,24 @@ impl Attempt<'_> {
         let agreed = timeout_at(Instant::now() + limit, agreeing).await;
         let failure = match agreed {
             Ok(Ok(agreement)) => return Ok((Wire::Pipe(pipe), agreement)),
-            Ok(Err(Refusal::Failed(failure) | Refusal::FellOverProbe(failure) | Refusal::NotStreamable(failure))) => failure,
-            Err(_) => Failure::unavailable(format!("no answer to `initialize` in {}", humantime::format_duration(limit))),
+            Ok(Err(
+                Refusal::Failed(failure) | Refusal::FellOverProbe(failure) | Refusal::NotStreamable(failure),
+            )) => failure,
+            Err(_) => Failure::unavailable(format!(
+                "no answer to `initialize` in {}",
+                humantime::format_duration(limit)
+            )),
         };
         pipe.lose("the handshake failed");
         Err(failure)
     }
 
     /// Starts the process, if there is one, and connects until it listens, it ends, or time is up.
-    async fn launched<F, Connecting>(&self, process: Option<&ProcessSettings>, connect: F) -> Result<Established, Refusal>
+    async fn launched<F, Connecting>(
+        &self,
+        process: Option<&ProcessSettings>,
+        connect: F,
+    ) -> Result<Established, Refusal>
     where
         F: Fn() -> Connecting,
         Connecting: Future<Output = Result<(Wire, Agreement), Refusal>>,

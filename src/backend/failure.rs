@@ -52,7 +52,14 @@ pub struct Failure {
 impl Failure {
     /// A failure of this kind.
     pub fn new(kind: FailureKind, sent: Sent, message: impl Into<String>) -> Self {
-        Self { kind, sent, message: message.into(), retry_after: None, rate_limited: false, http_status: None }
+        Self {
+            kind,
+            sent,
+            message: message.into(),
+            retry_after: None,
+            rate_limited: false,
+            http_status: None,
+        }
     }
 
     /// Nothing was written.

@@ -122,7 +122,10 @@ fn judge(outcome: &Result<RawJson, RawJson>, status: Option<StatusCode>) -> Prob
 }
 
 /// Agrees with a backend over Streamable HTTP and settles how requests are sent from now on.
-pub(super) async fn over_http(connection: &Arc<HttpConnection>, known: Option<Era>) -> Result<Agreement, Refusal> {
+pub(super) async fn over_http(
+    connection: &Arc<HttpConnection>,
+    known: Option<Era>,
+) -> Result<Agreement, Refusal> {
     if known != Some(Era::Legacy) {
         for _ in 0..2 {
             match probe_http(connection).await? {
@@ -181,8 +184,10 @@ pub(super) async fn initialize_http(connection: &Arc<HttpConnection>) -> Result<
 }
 
 fn accept(outcome: Result<RawJson, RawJson>) -> Result<Agreement, Failure> {
-    let result = outcome.map_err(|error| Failure::unavailable(format!("`initialize` was refused: {}", message_of(&error))))?;
-    let version = result.get("protocolVersion").and_then(|version| version.to::<String>()).unwrap_or_default();
+    let result = outcome
+        .map_err(|error| Failure::unavailable(format!("`initialize` was refused: {}", message_of(&error))))?;
+    let version =
+        result.get("protocolVersion").and_then(|version| version.to::<String>()).unwrap_or_default();
     match Revision::parse(&version) {
         Some(revision) if revision.era() == Era::Legacy => Ok(Agreement::read(&result, revision)),
         _ => Err(Failure::unavailable(format!(
@@ -200,7 +205,12 @@ pub(super) fn message_of(error: &RawJson) -> String {
 
 /// Agrees with a backend over stdio. Until it has said anything at all, a slow start cannot be told
 /// from a server that ignores what it does not know: after `patience` it is asked both.
-pub(super) async fn over_pipe(pipe: &Pipe, ids: &Ids, known: Option<Era>, patience: Duration) -> Result<Agreement, Refusal> {
+pub(super) async fn over_pipe(
+    pipe: &Pipe,
+    ids: &Ids,
+    known: Option<Era>,
+    patience: Duration,
+) -> Result<Agreement, Refusal> {
     if known == Some(Era::Legacy) {
         return Ok(initialize_pipe(pipe, ids).await?);
     }
@@ -265,7 +275,10 @@ mod tests {
         assert_eq!(word(error(-32601), None), "legacy");
         assert_eq!(word(error(-32000), Some(400)), "legacy");
         assert_eq!(word(Err(json!({"code": -32022, "data": {"supported": both}})), Some(400)), "again");
-        assert_eq!(word(Err(json!({"code": -32022, "data": {"supported": ["2027-01-01"]}})), Some(400)), "legacy");
+        assert_eq!(
+            word(Err(json!({"code": -32022, "data": {"supported": ["2027-01-01"]}})), Some(400)),
+            "legacy"
+        );
     }
 
     #[test]

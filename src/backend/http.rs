@@ -66,7 +66,12 @@ impl HttpConnection {
     ///
     /// # Errors
     /// A header that HTTP cannot carry, or no TLS roots.
-    pub(super) fn new(remote: &RemoteSettings, ids: Ids, signals: Signals, limit: Duration) -> Result<Self, Failure> {
+    pub(super) fn new(
+        remote: &RemoteSettings,
+        ids: Ids,
+        signals: Signals,
+        limit: Duration,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             client: client(limit)?,
             url: remote.url.clone(),
@@ -175,8 +180,11 @@ impl HttpConnection {
         if hop.session().is_none() {
             return;
         }
-        let request =
-            self.client.delete(self.url.clone()).headers(self.headers.clone()).headers(headers::of_hop(&hop, None));
+        let request = self
+            .client
+            .delete(self.url.clone())
+            .headers(self.headers.clone())
+            .headers(headers::of_hop(&hop, None));
         let _ = tokio::time::timeout(self.limit, request.send()).await;
     }
 }

@@ -165,7 +165,8 @@ mod tests {
         assert!(matches!(walk.take(ListKind::Tools, &page(Some("x"))), Step::Next(_)));
         assert!(matches!(walk.take(ListKind::Tools, &page(Some("x"))), Step::Cut("a cursor came twice")));
         let mut walk = Walk::default();
-        let cut = (0..2_000).any(|n| matches!(walk.take(ListKind::Tools, &page(Some(&n.to_string()))), Step::Cut(_)));
+        let cut = (0..2_000)
+            .any(|n| matches!(walk.take(ListKind::Tools, &page(Some(&n.to_string()))), Step::Cut(_)));
         assert!(cut && walk.cursors.len() <= MAX_PAGES);
     }
 }

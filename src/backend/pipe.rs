@@ -257,7 +257,10 @@ mod tests {
         let (pipe, _frames) = pipe();
         let mut reply = call(&pipe, 1);
         for _ in 0..2 * CALL_QUEUE {
-            receive(&pipe, json!({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1}}));
+            receive(
+                &pipe,
+                json!({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1}}),
+            );
         }
         receive(&pipe, json!({"jsonrpc":"2.0","id":1,"result":{}}));
         let mut seen = 0;
@@ -297,7 +300,8 @@ mod tests {
     #[tokio::test]
     async fn a_log_message_has_an_owner_only_while_one_call_is_in_flight() {
         let (pipe, _frames) = pipe();
-        let log = json!({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}});
+        let log =
+            json!({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}});
         let mut one = call(&pipe, 1);
         receive(&pipe, log.clone());
         let two = call(&pipe, 2);
@@ -313,6 +317,8 @@ mod tests {
         receive(&pipe, json!({"jsonrpc":"2.0","id":"p","method":"ping"}));
         receive(&pipe, json!({"jsonrpc":"2.0","id":9,"method":"roots/list"}));
         assert_eq!(frames.recv().await.unwrap().text, r#"{"jsonrpc":"2.0","id":"p","result":{}}"#);
-        assert!(frames.recv().await.unwrap().text.ends_with(b"\"message\":\"method not found: roots/list\"}}"));
+        assert!(
+            frames.recv().await.unwrap().text.ends_with(b"\"message\":\"method not found: roots/list\"}}")
+        );
     }
 }

@@ -22,7 +22,11 @@ use super::{Failure, MAX_MESSAGE_BYTES, RemoteSettings};
 const POSTS: usize = 16;
 
 /// Opens the stream, learns the endpoint, and starts the two tasks that move messages.
-pub(super) async fn connect(remote: &RemoteSettings, signals: Signals, limit: Duration) -> Result<Pipe, Failure> {
+pub(super) async fn connect(
+    remote: &RemoteSettings,
+    signals: Signals,
+    limit: Duration,
+) -> Result<Pipe, Failure> {
     let client = client(limit)?;
     let headers = fixed_headers(&remote.headers)?;
     let opening = async {
@@ -49,7 +53,10 @@ async fn open(client: &Client, url: &Url, headers: &HeaderMap) -> Result<Stream,
     let request = client.get(url.clone()).headers(headers.clone()).header(ACCEPT, "text/event-stream");
     let response = request.send().await.map_err(|error| describe(&error))?;
     if !response.status().is_success() {
-        return Err(Failure::unavailable(format!("the backend answered HTTP {}: is the URL right?", response.status())));
+        return Err(Failure::unavailable(format!(
+            "the backend answered HTTP {}: is the URL right?",
+            response.status()
+        )));
     }
     if !is_event_stream(response.headers()) {
         return Err(Failure::unavailable("the backend answered with no event stream: is the URL right?"));
@@ -60,7 +67,9 @@ async fn open(client: &Client, url: &Url, headers: &HeaderMap) -> Result<Stream,
 impl Stream {
     async fn next(&mut self) -> Result<SseEvent, Failure> {
         loop {
-            if let Some(event) = self.parser.next_event().map_err(|error| Failure::malformed(error.to_string()))? {
+            if let Some(event) =
+                self.parser.next_event().map_err(|error| Failure::malformed(error.to_string()))?
+            {
                 return Ok(event);
             }
             match self.response.chunk().await.map_err(|error| describe(&error))? {
@@ -172,7 +181,10 @@ mod tests {
     #[test]
     fn the_endpoint_is_resolved_and_kept_on_the_streams_origin() {
         let stream = Url::parse("https://crm.example.com/mcp/sse").unwrap();
-        assert_eq!(resolve(&stream, "/messages?s=1").unwrap().as_str(), "https://crm.example.com/messages?s=1");
+        assert_eq!(
+            resolve(&stream, "/messages?s=1").unwrap().as_str(),
+            "https://crm.example.com/messages?s=1"
+        );
         assert_eq!(resolve(&stream, "m").unwrap().path(), "/mcp/m");
         assert!(resolve(&stream, "https://evil.example.com/m").is_err());
         assert!(resolve(&stream, "http://crm.example.com/m").is_err());

@@ -38,7 +38,11 @@ pub(super) fn over(
 }
 
 /// Ends, and so closes the child's standard input, when the connection is lost.
-async fn write_frames(mut writer: impl AsyncWrite + Unpin, mut frames: mpsc::Receiver<Frame>, signals: Signals) {
+async fn write_frames(
+    mut writer: impl AsyncWrite + Unpin,
+    mut frames: mpsc::Receiver<Frame>,
+    signals: Signals,
+) {
     loop {
         let frame = tokio::select! {
             frame = frames.recv() => frame,
@@ -98,7 +102,11 @@ async fn read_lines(mut reader: impl AsyncRead + Unpin, pipe: Pipe, backend: Str
 fn receive(pipe: &Pipe, line: &Bytes, backend: &str) {
     let is_blank = line.iter().all(u8::is_ascii_whitespace);
     if !is_blank && !pipe.receive(line) {
-        tracing::warn!(backend, bytes = line.len(), "skipped a line of standard output that is no MCP message");
+        tracing::warn!(
+            backend,
+            bytes = line.len(),
+            "skipped a line of standard output that is no MCP message"
+        );
     }
 }
 
@@ -118,7 +126,10 @@ mod tests {
     async fn garbage_between_messages_is_skipped() {
         let (pipe, mut theirs) = pair();
         let mut reply = pipe.start(&Outgoing { id: 1, method: "x", params: None }).unwrap();
-        theirs.write_all(b"Starting server...\n\n[1,2]\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\r\n").await.unwrap();
+        theirs
+            .write_all(b"Starting server...\n\n[1,2]\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\r\n")
+            .await
+            .unwrap();
         assert!(matches!(reply.next().await, WireEvent::Answer(Ok(_))));
     }
 

@@ -31,7 +31,12 @@ impl Backend {
     /// Keeps the backend connected until `stop`; then ends the connection and the process behind it.
     /// `starts` bounds how many backends are being started at a time; `refresh` is how often what it
     /// offers is fetched without being asked to.
-    pub async fn supervise(self: Arc<Self>, starts: Arc<Semaphore>, refresh: Duration, stop: CancellationToken) {
+    pub async fn supervise(
+        self: Arc<Self>,
+        starts: Arc<Semaphore>,
+        refresh: Duration,
+        stop: CancellationToken,
+    ) {
         let mut supervisor = Supervisor {
             backoff: Backoff::new(&self.settings().restart),
             known: None,
@@ -93,8 +98,12 @@ impl Supervisor {
             () = self.stop.cancelled() => return Err(stopped()),
         };
         let backend = &self.backend;
-        let attempt =
-            Attempt { settings: backend.settings(), ids: &backend.ids, tail: &backend.tail, known: self.known };
+        let attempt = Attempt {
+            settings: backend.settings(),
+            ids: &backend.ids,
+            tail: &backend.tail,
+            known: self.known,
+        };
         let established = tokio::select! {
             established = attempt.run() => established?,
             () = self.stop.cancelled() => return Err(stopped()),

@@ -54,7 +54,9 @@ pub(super) async fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCo
 fn arguments(text: &str) -> anyhow::Result<RawJson> {
     let text = if text == "-" {
         let mut input = String::new();
-        std::io::stdin().read_to_string(&mut input).context("failed to read the arguments from standard input")?;
+        std::io::stdin()
+            .read_to_string(&mut input)
+            .context("failed to read the arguments from standard input")?;
         input
     } else {
         text.to_owned()
@@ -82,7 +84,10 @@ fn show(result: &RawJson, whole: bool) -> anyhow::Result<ExitCode> {
 fn show_block(block: &Value, failed: bool) -> std::io::Result<()> {
     let text = match block.get("text").and_then(Value::as_str) {
         Some(text) => text.to_owned(),
-        None => format!("[{}; use --json to see it]", block.get("type").and_then(Value::as_str).unwrap_or("unknown block")),
+        None => format!(
+            "[{}; use --json to see it]",
+            block.get("type").and_then(Value::as_str).unwrap_or("unknown block")
+        ),
     };
     if failed {
         say(&text);

@@ -98,7 +98,11 @@ fn findings(catalog: &Catalog, namer: &Namer) -> Vec<ToolFinding> {
 }
 
 fn render(file: &str, report: &Report) -> String {
-    let mut rows = vec![["backend", "transport", "revision", "tools", "prompts", "resources", "tokens", ""].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["backend", "transport", "revision", "tools", "prompts", "resources", "tokens", ""]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows.extend(report.status.backends.iter().map(row));
     let mut text = format!("{file}\n\n{}", table(&rows));
     for warning in &report.status.warnings {

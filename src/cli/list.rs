@@ -65,7 +65,8 @@ fn entries(router: &Router, kind: ListKind) -> anyhow::Result<Vec<Value>> {
     let mut cursor: Option<String> = None;
     loop {
         let page = router.list(kind, cursor.as_deref()).map_err(|error| anyhow::anyhow!(error.message))?;
-        entries.extend(RawJson::parse(page.entries)?.elements().iter().filter_map(|entry| entry.to::<Value>()));
+        entries
+            .extend(RawJson::parse(page.entries)?.elements().iter().filter_map(|entry| entry.to::<Value>()));
         cursor = page.next_cursor;
         if cursor.is_none() {
             return Ok(entries);

@@ -34,7 +34,14 @@ struct Arguments {
 #[derive(Debug, Clone, clap::Args)]
 struct ConfigFile {
     /// Configuration file
-    #[arg(long, short, global = true, value_name = "FILE", env = "SWITCHYARD_CONFIG", default_value = "gateway.yaml")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        env = "SWITCHYARD_CONFIG",
+        default_value = "gateway.yaml"
+    )]
     config: PathBuf,
 }
 

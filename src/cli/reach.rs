@@ -43,11 +43,14 @@ pub(super) async fn reach(file: &Path, target: &Target) -> anyhow::Result<Gatewa
         return Ok(gateway);
     }
     let config = config::load(file)?;
-    let url = Url::parse(&format!("http://{}/mcp", config.server.listen)).context("failed to name the gateway's URL")?;
+    let url = Url::parse(&format!("http://{}/mcp", config.server.listen))
+        .context("failed to name the gateway's URL")?;
     let running = mirror(Config::empty(file), &url, target.token.as_ref()).await;
     match down(&running) {
         None => return Ok(running),
-        Some(reason) if reason.contains("HTTP") => bail!("the gateway at {url} refused: {reason} (is --token right?)"),
+        Some(reason) if reason.contains("HTTP") => {
+            bail!("the gateway at {url} refused: {reason} (is --token right?)")
+        }
         Some(_nobody_listens) => running.stop().await,
     }
     say(&format!("no gateway at {url}; starting the backends for this command"));

@@ -56,14 +56,16 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
 }
 
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("failed to listen on {address}; choose another `{key}`, or stop what uses it"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("failed to listen on {address}; choose another `{key}`, or stop what uses it")
+    })
 }
 
 /// The first SIGTERM or SIGINT drains; the second ends the process.
 async fn signals(shutdown: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be received; only SIGKILL will stop this process");
         return;
     };

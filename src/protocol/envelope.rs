@@ -157,11 +157,14 @@ pub fn parse(text: &Bytes) -> Result<Message, Box<Malformed>> {
     })
 }
 
+/// The messages of a batch, each read or refused.
+pub type Batch = Vec<Result<Message, Box<Malformed>>>;
+
 /// The messages of a 2025-03-26 batch, each judged on its own; `None` if `text` is no array.
 ///
 /// # Errors
 /// −32700 for text that is not JSON, −32600 for an empty batch.
-pub fn parse_batch(text: &Bytes) -> Option<Result<Vec<Result<Message, Box<Malformed>>>, Box<Malformed>>> {
+pub fn parse_batch(text: &Bytes) -> Option<Result<Batch, Box<Malformed>>> {
     if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
         return None;
     }

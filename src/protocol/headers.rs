@@ -27,11 +27,15 @@ pub fn encode_value(value: &str) -> Cow<'_, str> {
     let is_safe = value.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
         && !value.starts_with(' ')
         && !value.ends_with(' ')
-        && !(value.starts_with(OPENING) && value.ends_with(CLOSING));
+        && !looks_encoded(value);
     if is_safe {
         return Cow::Borrowed(value);
     }
     Cow::Owned(format!("{OPENING}{}{CLOSING}", STANDARD.encode(value)))
+}
+
+fn looks_encoded(value: &str) -> bool {
+    value.starts_with(OPENING) && value.ends_with(CLOSING)
 }
 
 /// Reads a header's value; `None` if it is a sentinel whose base64 or UTF-8 is wrong.

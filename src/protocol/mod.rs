@@ -15,7 +15,7 @@ mod revision;
 mod sse;
 mod uri_template;
 
-pub use envelope::{Id, Malformed, Message, Response, frame, parse, parse_batch};
+pub use envelope::{Batch, Id, Malformed, Message, Response, frame, parse, parse_batch};
 pub use error::{RpcError, code};
 pub use guard::{MAX_DEPTH, scan};
 pub use headers::{decode_value, encode_value, mirrored_name, name as header};

@@ -98,7 +98,7 @@ impl Driver {
         };
         self.account.begin(&self.router, &target, self.inbound.routed);
         if let Err(failure) = self.check_arguments(&target) {
-            return Some(self.fail(failure));
+            return Some(self.fail(*failure));
         }
         let admission = match self.router.backend(&target.route.backend) {
             Some(backend) => backend.admit().await,
@@ -116,11 +116,11 @@ impl Driver {
         }
     }
 
-    fn check_arguments(&self, target: &Target) -> Result<(), CallFailure> {
+    fn check_arguments(&self, target: &Target) -> Result<(), Box<CallFailure>> {
         let Some(tool) = target.tool.as_ref().filter(|tool| tool.validate) else { return Ok(()) };
         tool.check_arguments(target.params.get("arguments")).map_err(|problems| {
             let route = &target.route;
-            CallFailure::of_arguments(&problems, &self.inbound, &route.qualified, &route.backend)
+            Box::new(CallFailure::of_arguments(&problems, &self.inbound, &route.qualified, &route.backend))
         })
     }
 
@@ -142,7 +142,9 @@ impl Driver {
 
     fn relay(&mut self, target: &Target, outcome: Result<RawJson, RawJson>) -> Event {
         let outcome = match (self.inbound.routed, outcome) {
-            (Routed::ReadResource, Ok(result)) => Ok(hop::shown_contents(&self.router.catalog(), &target.route, result)),
+            (Routed::ReadResource, Ok(result)) => {
+                Ok(hop::shown_contents(&self.router.catalog(), &target.route, result))
+            }
             (Routed::Complete, Err(error)) if is_unknown_method(&error) => Ok(no_completions()),
             (_, Ok(result)) => Ok(result),
             (_, Err(error)) => Err(hop::shown_error(error, &self.inbound.caller)),

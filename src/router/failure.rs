@@ -74,7 +74,8 @@ impl CallFailure {
         match routed {
             Routed::CallTool => Ok(self.tool_result()),
             Routed::GetPrompt | Routed::ReadResource | Routed::Complete => {
-                let error = RpcError::new(code::BACKEND_FAILURE, format!("{}: {}", self.backend, self.message));
+                let error =
+                    RpcError::new(code::BACKEND_FAILURE, format!("{}: {}", self.backend, self.message));
                 Err(error.with_data(json!(self)).to_json())
             }
         }

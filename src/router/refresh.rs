@@ -66,7 +66,12 @@ pub(super) fn merge(generation: u64, settings: &CatalogSettings, fleet: &Fleet) 
 
 impl Router {
     /// Keeps the catalog up to date until `stop`: merges whenever `changed` was notified.
-    pub async fn keep_fresh(self: Arc<Self>, changed: Arc<Notify>, store: Option<PathBuf>, stop: CancellationToken) {
+    pub async fn keep_fresh(
+        self: Arc<Self>,
+        changed: Arc<Notify>,
+        store: Option<PathBuf>,
+        stop: CancellationToken,
+    ) {
         loop {
             tokio::select! {
                 () = changed.notified() => {}

@@ -24,6 +24,9 @@ use super::request::Inbound;
 /// to those who listen.
 const LIST_TTL_MS: u64 = 5_000;
 
+/// Method, backend and name under which a call is counted.
+type Counted = (Routed, Arc<str>, Arc<str>);
+
 /// Routes requests to backends and answers lists from the catalog, without asking anybody.
 pub struct Router {
     settings: CatalogSettings,
@@ -31,7 +34,7 @@ pub struct Router {
     catalog: ArcSwap<Catalog>,
     counters: watch::Sender<Counters>,
     /// Written on the first call of each name; names come from the catalog only, so it is bounded.
-    metrics: DashMap<(Routed, Arc<str>, Arc<str>), Arc<CallMetrics>>,
+    metrics: DashMap<Counted, Arc<CallMetrics>>,
     /// What was last written to disk.
     kept: Mutex<BTreeMap<String, KeptListing>>,
 }

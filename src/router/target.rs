@@ -24,8 +24,9 @@ pub(super) struct Target {
 /// −32602 (−32002 for a resource towards a legacy client) naming what is unknown and what is near.
 pub(super) fn resolve(catalog: &Catalog, inbound: &Inbound) -> Result<Target, RpcError> {
     let params = inbound.params.clone().unwrap_or_else(RawJson::empty_object);
-    let params = Object::parse(&params)
-        .ok_or_else(|| RpcError::invalid_params("`params` must be an object in which no member stands twice"))?;
+    let params = Object::parse(&params).ok_or_else(|| {
+        RpcError::invalid_params("`params` must be an object in which no member stands twice")
+    })?;
     let (route, tool) = match inbound.routed {
         Routed::CallTool => {
             let name = text(&params, "name")?;
@@ -81,5 +82,6 @@ fn unknown(catalog: &Catalog, kind: ListKind, what: &str, name: &str) -> RpcErro
         [] => format!("; `{}` shows what there is", kind.method()),
         names => format!("; did you mean `{}`?", names.join("`, `")),
     };
-    RpcError::invalid_params(format!("unknown {what} `{shown}`{hint}")).with_data(json!({ "nearest": nearest }))
+    RpcError::invalid_params(format!("unknown {what} `{shown}`{hint}"))
+        .with_data(json!({ "nearest": nearest }))
 }

@@ -86,7 +86,9 @@ fn refused(id: &Id, error: RpcError, request_id: &RequestId) -> Begun {
 async fn finish(id: Id, call: Call, mut exchange: Exchange) -> Option<Bytes> {
     loop {
         if let Event::Answer(answer) = call.unless_cancelled(exchange.next()).await? {
-            return Some(answer.map_or_else(|e| frame::error(Some(&id), &e), |r: RawJson| frame::result(&id, &r)));
+            return Some(
+                answer.map_or_else(|e| frame::error(Some(&id), &e), |r: RawJson| frame::result(&id, &r)),
+            );
         }
     }
 }

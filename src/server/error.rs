@@ -124,7 +124,9 @@ impl Error {
 /// (MCP 2026-07-28, basic/index, error codes).
 pub(super) fn status_of(code: i32) -> StatusCode {
     match code {
-        code::HEADER_MISMATCH | code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION => StatusCode::BAD_REQUEST,
+        code::HEADER_MISMATCH | code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION => {
+            StatusCode::BAD_REQUEST
+        }
         code::PARSE_ERROR | code::INVALID_REQUEST => StatusCode::BAD_REQUEST,
         code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
         _ => StatusCode::OK,

@@ -21,7 +21,8 @@ pub(super) fn initialize(
 ) -> Result<(Session, RawJson), RpcError> {
     let requested = params.and_then(|params| params.get("protocolVersion"));
     let requested = requested.as_ref().and_then(RawJson::string);
-    let requested = requested.ok_or_else(|| RpcError::invalid_params("`protocolVersion` must be a string"))?;
+    let requested =
+        requested.ok_or_else(|| RpcError::invalid_params("`protocolVersion` must be a string"))?;
     let revision = Revision::negotiate(&requested);
     let capabilities = params.and_then(|params| params.get("capabilities")).filter(RawJson::is_object);
     let capabilities = capabilities.unwrap_or_else(RawJson::empty_object);

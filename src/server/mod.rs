@@ -110,7 +110,10 @@ impl Server {
     async fn finish(&self, patience: Duration) {
         self.tasks.close();
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.tasks.len(), "calls still running at the end of the drain are cancelled");
+            tracing::warn!(
+                left = self.tasks.len(),
+                "calls still running at the end of the drain are cancelled"
+            );
         }
         self.killed.cancel();
     }

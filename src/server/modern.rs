@@ -5,7 +5,9 @@ use serde_json::json;
 use super::Server;
 use super::answers::{self, Work};
 use super::subscription::Subscription;
-use crate::protocol::{Id, ListKind, RawJson, RequestMeta, Revision, Routed, RpcError, code, meta_key, method};
+use crate::protocol::{
+    Id, ListKind, RawJson, RequestMeta, Revision, Routed, RpcError, code, meta_key, method,
+};
 use crate::router::{Caller, Inbound, Principal, RequestId};
 
 /// Checks what a request says about itself; `claimed` is the version it names anywhere

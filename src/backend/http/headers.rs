@@ -16,7 +16,8 @@ use super::Hop;
 pub(in super::super) fn fixed(configured: &BTreeMap<String, SecretString>) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::with_capacity(configured.len() + 2);
     for (name, value) in configured {
-        let parsed = HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::from_str(value.expose_secret()).ok());
+        let parsed =
+            HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::from_str(value.expose_secret()).ok());
         let Some((name, mut value)) = parsed else {
             return Err(Failure::unavailable(format!("`headers.{name}` holds what HTTP cannot carry")));
         };

@@ -119,7 +119,9 @@ impl HttpReply {
     /// The body ended. Every path leaves an event behind, so that `next` ends.
     fn end(&mut self) {
         match &mut self.body {
-            Body::Events(_) => self.fail(Failure::lost(Sent::Maybe, "the event stream ended before the answer")),
+            Body::Events(_) => {
+                self.fail(Failure::lost(Sent::Maybe, "the event stream ended before the answer"))
+            }
             Body::Json(text) => {
                 let text = std::mem::take(text).freeze();
                 self.read(&text);
@@ -141,7 +143,8 @@ impl HttpReply {
         for message in batch.unwrap_or_else(|| vec![protocol::parse(text)]) {
             match message {
                 Ok(message) => self.dispatch(message),
-                Err(_) => self.fail(Failure::malformed("the backend answered with something that is no MCP message")),
+                Err(_) => self
+                    .fail(Failure::malformed("the backend answered with something that is no MCP message")),
             }
         }
     }
@@ -182,7 +185,9 @@ impl HttpReply {
 fn by_status(status: StatusCode, retry_after: Option<Duration>) -> Failure {
     let described = format!("the backend answered HTTP {status}");
     let mut failure = match status.as_u16() {
-        401 | 403 => Failure::unavailable(format!("{described}: it does not accept the gateway's credentials")),
+        401 | 403 => {
+            Failure::unavailable(format!("{described}: it does not accept the gateway's credentials"))
+        }
         404 | 405 => Failure::unavailable(format!("{described}: is the URL right?")),
         429 | 503 => Failure::unavailable(described),
         400..=499 => Failure::new(FailureKind::Malformed, Sent::No, described),

@@ -86,7 +86,8 @@ async fn listen(connection: &Arc<HttpConnection>, agreement: &Agreement) -> Resu
     let Some(params) = listen_params(agreement) else { return Ok(Round::NotOffered) };
     let outgoing = Outgoing { id: connection.ids.next(), method: method::LISTEN, params: Some(params) };
     // `list_changed` frames on this stream reach the signals; the answer only says that it ended.
-    let answer = super::super::wire::Reply::Http(Box::new(connection.start(&outgoing).await?)).answer().await?;
+    let answer =
+        super::super::wire::Reply::Http(Box::new(connection.start(&outgoing).await?)).answer().await?;
     Ok(if answer.is_ok() { Round::Ended } else { Round::NotOffered })
 }
 

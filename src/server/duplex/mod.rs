@@ -119,7 +119,9 @@ impl Duplex {
         let request_id = self.server.request_ids.draw();
         if self.calls.contains(&id) {
             // An error with this id would pass for the answer of the call that has it.
-            return self.refuse(None, RpcError::invalid_request("a running request has this id"), &request_id).await;
+            return self
+                .refuse(None, RpcError::invalid_request("a running request has this id"), &request_id)
+                .await;
         }
         let meta = RequestMeta::of(params.as_ref());
         let era = era_of(name, &meta);

@@ -59,9 +59,8 @@ impl Admin {
     async fn answer(&self, request: Request<Incoming>, is_local: bool) -> Response<Body> {
         let (parts, _) = request.into_parts();
         let answered = caught(async { self.route(&parts, is_local) }).await;
-        let response = answered.unwrap_or_else(|error| {
-            error.into_response(None, &self.server.request_ids.draw())
-        });
+        let response =
+            answered.unwrap_or_else(|error| error.into_response(None, &self.server.request_ids.draw()));
         process::http_request("admin", response.status().as_u16());
         response
     }
@@ -97,13 +96,16 @@ impl Admin {
         let server = &self.server;
         let mut status = json!(server.router.status());
         if let Some(members) = status.as_object_mut() {
-            members.insert("server".to_owned(), json!({
-                "version": env!("CARGO_PKG_VERSION"),
-                "state": if server.is_draining() { "draining" } else { "serving" },
-                "uptime_seconds": server.started.elapsed().as_secs(),
-                "listen": server.policy().listen,
-                "sessions": { "http": server.sessions.len(), "sse": server.pairs.len() },
-            }));
+            members.insert(
+                "server".to_owned(),
+                json!({
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "state": if server.is_draining() { "draining" } else { "serving" },
+                    "uptime_seconds": server.started.elapsed().as_secs(),
+                    "listen": server.policy().listen,
+                    "sessions": { "http": server.sessions.len(), "sse": server.pairs.len() },
+                }),
+            );
         }
         status
     }

@@ -1,8 +1,8 @@
 //! How is a body read, bounded in size and time?
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -11,7 +11,11 @@ use crate::server::LimitSettings;
 use crate::server::error::Error;
 
 /// Reads the JSON a client posts, once its headers say that it is that and not too much.
-pub(super) async fn read(headers: &HeaderMap, body: Incoming, limits: &LimitSettings) -> Result<Bytes, Error> {
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &LimitSettings,
+) -> Result<Bytes, Error> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > limits.body_bytes) {
         return Err(Error::BodyTooLarge(limits.body_bytes));

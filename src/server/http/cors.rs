@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use super::respond::{Body, empty};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
-const EXPOSED: HeaderValue = HeaderValue::from_static("Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate");
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const SENT: [&str; 4] = ["authorization", "content-type", "accept", "last-event-id"];
 
@@ -38,7 +39,8 @@ pub(super) fn expose(response: &mut Response<Body>, origin: HeaderValue) {
 fn allowed_headers(headers: &HeaderMap) -> String {
     let asked = headers.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|asked| asked.to_str().ok());
     let names = asked.unwrap_or_default().split(',').map(|name| name.trim().to_ascii_lowercase());
-    let names: Vec<_> = names.filter(|name| SENT.contains(&name.as_str()) || name.starts_with("mcp-")).collect();
+    let names: Vec<_> =
+        names.filter(|name| SENT.contains(&name.as_str()) || name.starts_with("mcp-")).collect();
     names.join(", ")
 }
 

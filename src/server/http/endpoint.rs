@@ -106,7 +106,8 @@ async fn route(
     if parts.method == Method::OPTIONS {
         return Ok(cors::preflight(&parts.headers));
     }
-    let principal = policy.authenticator.authenticate(&parts.headers).inspect_err(|_| process::auth_failure())?;
+    let principal =
+        policy.authenticator.authenticate(&parts.headers).inspect_err(|_| process::auth_failure())?;
     let context = Context {
         server,
         policy,

@@ -76,7 +76,9 @@ pub(super) async fn batch(
 ) -> Result<Response<Body>, Error> {
     let session = session_of(context).ok().filter(|found| found.session.revision == Revision::V2025_03_26);
     let Some(session) = session else {
-        return Err(Error::invalid(RpcError::invalid_request("batches are only taken in a session of 2025-03-26")));
+        return Err(Error::invalid(RpcError::invalid_request(
+            "batches are only taken in a session of 2025-03-26",
+        )));
     };
     let work = batch::answer(Arc::clone(&context.server), session, items).map_err(Error::invalid)?;
     let (done, answers) = tokio::sync::oneshot::channel();

@@ -79,8 +79,7 @@ impl Acceptor {
     {
         let gate = Arc::new(Semaphore::new(self.connections));
         let open = TaskTracker::new();
-        while let Some(Some((stream, permit))) =
-            self.stop.run_until_cancelled(accept(&listener, &gate)).await
+        while let Some(Some((stream, permit))) = self.stop.run_until_cancelled(accept(&listener, &gate)).await
         {
             let connection =
                 converse(stream, handle.clone(), self.header_timeout, self.stop.clone(), self.killed.clone());

@@ -33,7 +33,9 @@ pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Respons
             }
         }
         Message::Response(_) => match era_of(&context.headers, "", &RequestMeta::default()) {
-            Era::Modern => Err(Error::invalid(RpcError::invalid_request("clients of this revision send no responses"))),
+            Era::Modern => {
+                Err(Error::invalid(RpcError::invalid_request("clients of this revision send no responses")))
+            }
             Era::Legacy => legacy::response(&context),
         },
     }
@@ -68,9 +70,8 @@ mod tests {
     use http::HeaderName;
 
     fn era(headers: &[(&'static str, &str)], method: &str, version: Option<&str>) -> Era {
-        let header = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), value.parse().unwrap())
-        };
+        let header =
+            |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().unwrap());
         let meta = RequestMeta { protocol_version: version.map(Into::into), ..RequestMeta::default() };
         era_of(&headers.iter().map(header).collect(), method, &meta)
     }

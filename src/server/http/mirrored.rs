@@ -9,7 +9,10 @@ use crate::protocol::{RawJson, RpcError, code, decode_value, header, mirrored_na
 ///
 /// # Errors
 /// −32020 when they differ, or only the body names one.
-pub(super) fn version<'a>(headers: &'a HeaderMap, in_meta: Option<&'a str>) -> Result<Option<&'a str>, RpcError> {
+pub(super) fn version<'a>(
+    headers: &'a HeaderMap,
+    in_meta: Option<&'a str>,
+) -> Result<Option<&'a str>, RpcError> {
     match (single(headers, header::PROTOCOL_VERSION)?, in_meta) {
         (Some(given), Some(meant)) if given.trim() != meant => Err(mismatch("MCP-Protocol-Version")),
         (None, Some(_)) => Err(mismatch("MCP-Protocol-Version")),
@@ -74,7 +77,9 @@ mod tests {
         assert!(verdict(&[METHOD, (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_ok());
         assert!(verdict(&[METHOD]).is_err());
         assert!(verdict(&[METHOD, (header::NAME, "=?base64?***?=")]).is_err());
-        assert!(verdict(&[(header::METHOD, "tools/list"), (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_err());
+        assert!(
+            verdict(&[(header::METHOD, "tools/list"), (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_err()
+        );
         assert!(verdict(&[METHOD, METHOD, (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_err());
     }
 }

@@ -25,7 +25,8 @@ pub(super) async fn answer(
     params: Option<RawJson>,
     meta: &RequestMeta,
 ) -> Result<Response<Body>, Error> {
-    let claimed = mirrored::version(&context.headers, meta.protocol_version.as_deref()).map_err(Error::invalid)?;
+    let claimed =
+        mirrored::version(&context.headers, meta.protocol_version.as_deref()).map_err(Error::invalid)?;
     let caller =
         modern::check(meta, claimed, &context.principal, &context.request_id).map_err(Error::invalid)?;
     mirrored::check(&context.headers, method, params.as_ref()).map_err(Error::invalid)?;
@@ -61,13 +62,14 @@ async fn listen(
             next = timeout(keep_alive, subscription.next()) => next,
         };
         match next {
-            Ok(Some(frames)) => {
+            Ok(Some(frames)) if !frames.is_empty() => {
                 for frame in frames {
                     out.message(&frame).await;
                 }
             }
             Ok(None) => break,
-            Err(_) => out.comment().await,
+            // A change not asked for is a sign of life: the wait for silence begins anew with it.
+            Ok(Some(_)) | Err(_) => out.comment().await,
         }
     }
     out.message(&subscription.result()).await;

@@ -99,7 +99,9 @@ mod tests {
         }
         assert!(verdict("10.0.0.7:8080", "gateway.example:9", None));
         assert!(verdict("10.0.0.7:8080", "only.example:8443", None));
-        for host in ["evil.example", "10.0.0.8", "localhost.evil.example", "only.example:1", "", "[::1", "::1:x"] {
+        for host in
+            ["evil.example", "10.0.0.8", "localhost.evil.example", "only.example:1", "", "[::1", "::1:x"]
+        {
             assert!(!verdict("10.0.0.7:8080", host, None), "{host}");
         }
     }
@@ -113,9 +115,16 @@ mod tests {
     #[test]
     fn origins_are_loopback_or_listed() {
         let admits = |origin| verdict("127.0.0.1:8080", "localhost", Some(origin));
-        assert!(admits("http://localhost:6274") && admits("https://127.0.0.1") && admits("https://app.example"));
-        for origin in ["https://evil.example", "null", "http://localhost.evil.example", "file://", "https://app.example:1"]
-        {
+        assert!(
+            admits("http://localhost:6274") && admits("https://127.0.0.1") && admits("https://app.example")
+        );
+        for origin in [
+            "https://evil.example",
+            "null",
+            "http://localhost.evil.example",
+            "file://",
+            "https://app.example:1",
+        ] {
             assert!(!admits(origin), "{origin}");
         }
     }

@@ -36,7 +36,8 @@ impl Sessions {
     /// The session `id`, used now. Somebody else's is as unknown as none.
     pub(super) fn get(&self, id: &str, principal: &Principal) -> Result<Arc<HttpSession>, Error> {
         let found = self.open.get(id).map(|entry| Arc::clone(&entry));
-        let found = found.filter(|found| found.session.principal == *principal).ok_or(Error::UnknownSession)?;
+        let found =
+            found.filter(|found| found.session.principal == *principal).ok_or(Error::UnknownSession)?;
         found.touch();
         Ok(found)
     }
@@ -90,7 +91,9 @@ impl HttpSession {
     }
 
     fn is_used(&self, idle: Duration) -> bool {
-        self.session.calls.len() > 0 || !self.streams.lock().is_empty() || self.last_used.lock().elapsed() < idle
+        self.session.calls.len() > 0
+            || !self.streams.lock().is_empty()
+            || self.last_used.lock().elapsed() < idle
     }
 
     /// Counts a stream as open for as long as the guard lives.

@@ -53,7 +53,8 @@ pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Respons
     let id = session_id(context.query.as_deref().unwrap_or_default());
     let duplex = context.server.pairs.open.get(id).map(|entry| Arc::clone(&entry));
     // Somebody else's session is as unknown as none.
-    let duplex = duplex.filter(|duplex| duplex.principal == context.principal).ok_or(Error::UnknownSession)?;
+    let duplex =
+        duplex.filter(|duplex| duplex.principal == context.principal).ok_or(Error::UnknownSession)?;
     duplex.receive(text).await;
     Ok(empty(StatusCode::ACCEPTED))
 }

@@ -32,9 +32,9 @@ pub(super) async fn write(
                     out.message(&frame::notification(name, None)).await;
                 }
             }
-            Ok(Some(_)) => {}
             Ok(None) => return,
-            Err(_) => out.comment().await,
+            // A change told elsewhere is a sign of life here: the wait for silence begins anew with it.
+            Ok(Some(_)) | Err(_) => out.comment().await,
         }
     }
 }
