@@ -1,4 +1,54 @@
-//! Switchyard.
+//! Switchyard: one MCP endpoint in front of many MCP servers.
+//!
+//! # The map
+//!
+//! | room | the question it answers | may import |
+//! |---|---|---|
+//! | [`cli`] | what can I run? | everything |
+//! | [`gateway`] | how does it all start and stop? | everything |
+//! | [`config`] | what can an operator set? | each room's settings |
+//! | [`server`] | what do clients talk to? | router, protocol, telemetry |
+//! | [`router`] | who gets a request, and what does its caller hear of it? | catalog, backend, protocol, telemetry |
+//! | [`catalog`] | what exists, and what is it called? | protocol |
+//! | [`backend`] | how is a server reached, kept alive and called? | protocol, resilience, telemetry |
+//! | [`resilience`] | when do we refuse, when do we try again? | nothing |
+//! | [`protocol`] | what does MCP say? | nothing |
+//! | [`telemetry`] | what do operators see? | nothing |
+//! | [`units`] | how are durations written? | nothing |
+//!
+//! # The path of one `tools/call`
+//!
+//! ```text
+//! server/http/listen.rs     a permit before accept, header timeout, bounded headers
+//! server/http/endpoint.rs   path and method, one Host, Origin, who is it
+//! server/http/body.rs       bounded in size and time
+//! protocol/envelope.rs      depth, one pass; params stay text
+//! server/{modern,legacy}.rs era, version, headers against body, session
+//! router/exchange.rs        resolve → check arguments → admit → rewrite → relay → account, once
+//!   backend/backend.rs      connection → bulkhead → breaker
+//!   backend/call.rs         send once → {progress | answer | deadline | lost} → settle, once
+//!     backend/{pipe,http}.rs   ids of this hop, cancel on drop
+//! server/http/relay.rs      JSON, or an event stream from the first event on
+//! ```
+//!
+//! # Where is …?
+//!
+//! | what | file |
+//! |---|---|
+//! | the breaker | `resilience/breaker.rs` |
+//! | how a tool gets its name | `catalog/names.rs` |
+//! | what happens when names collide | `catalog/merge.rs` |
+//! | era detection | `backend/handshake.rs` |
+//! | reconnecting and waiting | `backend/supervisor.rs` |
+//! | how a child process is stopped | `backend/child.rs` |
+//! | what is rewritten in a request | `router/hop.rs` |
+//! | what a model reads when a call fails | `router/failure.rs` |
+//! | when clients hear of changes | `router/refresh.rs` |
+//! | sessions | `server/http/sessions.rs` |
+//! | tokens of clients | `server/auth.rs` |
+//! | every metric | `telemetry/names.rs` |
+//! | the configuration's schema | `config/file.rs` |
+
 pub mod backend;
 pub mod catalog;
 pub mod cli;
