@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import shutil
 import signal
 import sys
@@ -83,6 +84,7 @@ def arguments():
 def main():
     given = arguments()
     report = Report(given.only)
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work = Path(tempfile.mkdtemp(prefix="switchyard-interop-"))
     try:

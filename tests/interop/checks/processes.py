@@ -13,6 +13,9 @@ from pathlib import Path
 MARKER = "SWITCHYARD_INTEROP_RUN"
 RUN = uuid.uuid4().hex
 
+# For what servers write to standard error while they are asked directly.
+NOWHERE = open(os.devnull, "w")
+
 _started = []
 
 

@@ -14,7 +14,9 @@ async def run(report, place, gateway, stdio_config):
         await report.check(f"tools/list over {way}", inspector.lists([url, "--transport", way]), 20)
         await report.check(f"tools/call over {way}", inspector.calls([url, "--transport", way]), 20)
     served = [place.binary, "serve", "--stdio", "--config", stdio_config]
-    await report.check("tools/call over stdio", inspector.calls(served), 20)
+    # `--config` is an option of the Inspector as well.
+    launched = ["-e", f"SWITCHYARD_CONFIG={stdio_config}", place.binary, "serve", "--stdio"]
+    await report.check("tools/call over stdio", inspector.calls(launched), 20)
 
     report.section("client: Claude Code")
     with tempfile.TemporaryDirectory(dir=place.work) as home:

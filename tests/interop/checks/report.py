@@ -19,9 +19,11 @@ class Report:
     def __init__(self, only=""):
         self.passed, self.failed, self.skipped = 0, [], 0
         self.only = only
+        self.inside = ""
         self.started = time.monotonic()
 
     def section(self, title):
+        self.inside = title
         print(f"\n{title}", flush=True)
 
     async def check(self, title, work, deadline=10):
@@ -41,7 +43,7 @@ class Report:
 
     def fail(self, title, reason, seconds=0.0):
         self.row("FAIL", title, seconds)
-        self.failed.append(title)
+        self.failed.append(f"{self.inside}: {title}")
         for line in reason.splitlines() or ["no reason given"]:
             print(f"        {line[:400]}", flush=True)
 

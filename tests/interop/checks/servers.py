@@ -5,7 +5,7 @@ from pathlib import Path
 
 import processes
 from mcp.client.sse import sse_client
-from mcp.client.stdio import StdioServerParameters
+from mcp.client.stdio import StdioServerParameters, stdio_client
 
 HERE = Path(__file__).resolve().parent.parent
 
@@ -50,7 +50,8 @@ class Server:
         entry = self.direct or self.entry
         if "command" in entry:
             command, *args = [entry["command"], *entry.get("args", [])]
-            return StdioServerParameters(command=command, args=args, env=processes.environment())
+            launched = StdioServerParameters(command=command, args=args, env=processes.environment())
+            return stdio_client(launched, errlog=processes.NOWHERE)
         return sse_client(entry["url"]) if entry.get("type") == "sse" else entry["url"]
 
 
@@ -111,9 +112,8 @@ def pypi(place):
         "PyPI mcp-server-sqlite, stdio",
         stdio(place.cache / "previous/bin/mcp-server-sqlite", "--db-path", place.work / "engines.db"),
         good=[
-            Call("create_table", {"query": "CREATE TABLE IF NOT EXISTS engines (wheel TEXT)"}, "success"),
-            Call("write_query", {"query": "DELETE FROM engines"}, "affected_rows"),
-            Call("write_query", {"query": "INSERT INTO engines VALUES ('2–8–2')"}, "[{'affected_rows': 1}]"),
+            Call("create_table", {"query": "CREATE TABLE IF NOT EXISTS engines (wheel TEXT UNIQUE)"}, "success"),
+            Call("write_query", {"query": "REPLACE INTO engines VALUES ('2–8–2')"}, "[{'affected_rows': 1}]"),
             Call("read_query", {"query": query}, "[{'wheel': '2–8–2', 'answer': 42}]"),
         ],
         bad=Call("read_query", {}, "'query' is a required property"),
@@ -138,7 +138,7 @@ def own(place):
         port=sse,
     )
     yield Server(
-        "both_eras",
+        "eras",
         "PyPI mcp 2.x everything-server, Streamable HTTP",
         {"url": f"http://127.0.0.1:{modern}/mcp"},
         good=[
@@ -153,14 +153,14 @@ def own(place):
 
 
 def demo(place):
-    """The demo servers inside the binary; for the direct look a second copy of each is started."""
+    """The demo servers inside the binary; for the direct look a second copy of each runs."""
     api, search = processes.free_ports(2)
     database = place.work / "crm.sqlite"
     yield Server(
         "crm",
         "switchyard demo crm, stdio",
         {"command": "switchyard", "args": ["demo", "crm", "--db", str(database)]},
-        direct=stdio(place.binary, "demo", "crm", "--db", place.work / "crm-direct.sqlite"),
+        direct=stdio(place.binary, "demo", "crm", "--db", database),
         good=[Call("get_customer", {"id": 1}, '"id":1')],
         bad=Call("get_customer", {"id": 999_999}, "999999"),
     )
@@ -188,7 +188,7 @@ def demo(place):
             "type": "sse",
         },
         direct={"url": f"http://127.0.0.1:{search}/sse", "type": "sse"},
-        good=[Call("search_docs", {"query": "breaker", "limit": 2}, "breaker")],
+        good=[Call("search_docs", {"query": "breaker", "limit": 2}, "gateway.yaml")],
         bad=Call("read_section", {"uri": "docs://nowhere"}, "docs://nowhere"),
         launch=[place.binary, "demo", "search", "--port", search],
         port=search,

@@ -69,7 +69,7 @@ async def cancel(client, step):
 
 
 async def tools(client, step):
-    """All tools, as soon as the one that is waited for is among them."""
+    """All tools, as soon as those that are waited for are among them."""
     while True:
         names, cursor = [], None
         while not names or cursor:
@@ -78,7 +78,7 @@ async def tools(client, step):
             cursor = field(page, "next_cursor", "nextCursor")
             if not page.tools:
                 break
-        if step["until"] in names:
+        if set(step["until"]) <= set(names):
             return {"names": names}
         await asyncio.sleep(0.2)
 

@@ -1,0 +1,5 @@
+//! Does every byte arrive as it was sent, whatever stands between?
+
+mod entries;
+mod hops;
+mod text;

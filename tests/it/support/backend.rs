@@ -1,0 +1,199 @@
+//! A backend that says exactly what a test tells it to, over Streamable HTTP, and keeps what it was asked.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::Receiver;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::message::{Message, error, result};
+
+/// The era a backend speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// 2025-11-25, in a session.
+    Legacy,
+    /// 2026-07-28.
+    Modern,
+}
+
+/// One HTTP request.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) verb: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) message: Message,
+}
+
+/// What to answer it with.
+pub(crate) enum Answer {
+    /// The text of a result.
+    Result(String),
+    /// The text of an error.
+    Error(String),
+    /// Any status and body.
+    Http(u16, String),
+    /// Whole messages as events, until the sender is dropped.
+    Events(Receiver<String>),
+    /// When the future says so.
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+}
+
+impl Answer {
+    pub(crate) fn later(answer: impl Future<Output = Answer> + Send + 'static) -> Self {
+        Self::Later(Box::pin(answer))
+    }
+
+    pub(crate) fn never() -> Self {
+        Self::later(std::future::pending())
+    }
+}
+
+type Script = dyn Fn(&Asked) -> Option<Answer> + Send + Sync;
+
+/// Runs until it is dropped.
+pub(crate) struct RawBackend {
+    pub(crate) url: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    task: JoinHandle<()>,
+}
+
+impl RawBackend {
+    /// A backend with `tools` (the text of an array) that asks `script` first and does the ordinary
+    /// thing where it has no answer.
+    pub(crate) async fn start(
+        speaks: Speaks,
+        tools: &str,
+        script: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let peer = Arc::new(Peer { speaks, tools: tools.to_owned(), script: Box::new(script), asked: Arc::clone(&asked) });
+        Self { url, asked, task: tokio::spawn(accept(listener, peer)) }
+    }
+
+    /// A line of configuration for it.
+    pub(crate) fn entry(&self, name: &str) -> String {
+        format!("  {name}: {{ url: \"{}\", type: http }}\n", self.url)
+    }
+
+    /// Every message with this method so far.
+    pub(crate) fn asked(&self, method: &str) -> Vec<Asked> {
+        self.asked.lock().iter().filter(|asked| asked.message.method == method).cloned().collect()
+    }
+}
+
+impl Drop for RawBackend {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Peer {
+    speaks: Speaks,
+    tools: String,
+    script: Box<Script>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+async fn accept(listener: TcpListener, peer: Arc<Peer>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let peer = Arc::clone(&peer);
+        let service = service_fn(move |request| {
+            let peer = Arc::clone(&peer);
+            async move { Ok::<_, Infallible>(peer.answer(request).await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        connections.spawn(connection);
+    }
+}
+
+impl Peer {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let message = Message::parse(&body).unwrap_or_default();
+        let asked = Asked { verb: parts.method, headers: parts.headers, message };
+        self.asked.lock().push(asked.clone());
+        let mut answer = (self.script)(&asked).unwrap_or_else(|| self.ordinary(&asked));
+        while let Answer::Later(later) = answer {
+            answer = later.await;
+        }
+        let id = asked.message.id.as_deref().unwrap_or("null");
+        let mut response = match answer {
+            Answer::Result(text) => respond(200, "application/json", Body::of(result(id, &text))),
+            Answer::Error(text) => respond(200, "application/json", Body::of(error(id, &text))),
+            Answer::Http(status, text) => respond(status, "application/json", Body::of(text)),
+            Answer::Events(events) => respond(200, "text/event-stream", Body::Events(events)),
+            Answer::Later(_) => unreachable!(),
+        };
+        if asked.message.method == "initialize" {
+            response.headers_mut().insert("mcp-session-id", "first".parse().unwrap());
+        }
+        response
+    }
+
+    fn ordinary(&self, asked: &Asked) -> Answer {
+        if asked.verb != Method::POST {
+            return Answer::Http(405, String::new());
+        }
+        match (asked.message.method.as_str(), self.speaks) {
+            ("initialize", Speaks::Legacy) => Answer::Result(INITIALIZED.to_owned()),
+            ("server/discover", Speaks::Modern) => Answer::Result(DISCOVERED.to_owned()),
+            ("initialize" | "server/discover", _) => Answer::Error(UNKNOWN.to_owned()),
+            ("tools/list", _) => Answer::Result(format!(r#"{{"tools":{}}}"#, self.tools)),
+            ("tools/call", _) => Answer::Result(r#"{"content":[]}"#.to_owned()),
+            _ if asked.message.id.is_none() => Answer::Http(202, String::new()),
+            _ => Answer::Error(UNKNOWN.to_owned()),
+        }
+    }
+}
+
+const UNKNOWN: &str = r#"{"code":-32601,"message":"method not found"}"#;
+const INITIALIZED: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"raw","version":"1"}}"#;
+const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true}},"ttlMs":0,"cacheScope":"private"}"#;
+
+fn respond(status: u16, content_type: &str, body: Body) -> Response<Body> {
+    Response::builder().status(status).header("content-type", content_type).body(body).unwrap()
+}
+
+enum Body {
+    Whole(Option<Bytes>),
+    Events(Receiver<String>),
+}
+
+impl Body {
+    fn of(text: String) -> Self {
+        Self::Whole(Some(text.into()))
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = |text: Bytes| Ok(Frame::data(text));
+        match self.get_mut() {
+            Self::Whole(text) => Poll::Ready(text.take().map(frame)),
+            Self::Events(events) => events.poll_recv(cx).map(|event| event.map(|text| frame(event_of(&text)))),
+        }
+    }
+}
+
+fn event_of(text: &str) -> Bytes {
+    let lines: String = text.split('\n').map(|line| format!("data: {line}\n")).collect();
+    format!("{lines}\n").into()
+}

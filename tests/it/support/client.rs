@@ -1,0 +1,184 @@
+//! A client that sends exactly what a test tells it to, over Streamable HTTP.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::StatusCode;
+use reqwest::{RequestBuilder, Response};
+
+use super::message::{Message, member};
+use super::within;
+
+pub(crate) const MODERN: &str = "2026-07-28";
+pub(crate) const LEGACY: &str = "2025-11-25";
+
+/// One client; the requests of a legacy one belong to its session.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Option<String>,
+    version: &'static str,
+    session: Option<String>,
+    next_id: AtomicU64,
+}
+
+impl Client {
+    pub(crate) fn modern(url: &str) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { http, url: url.to_owned(), token: None, version: MODERN, session: None, next_id: AtomicU64::new(1) }
+    }
+
+    /// Opens a session.
+    pub(crate) async fn legacy(url: &str) -> Self {
+        Self::legacy_of(url, LEGACY, None).await
+    }
+
+    /// Opens a session of some revision, as somebody.
+    pub(crate) async fn legacy_of(url: &str, version: &'static str, token: Option<&str>) -> Self {
+        let mut client = Self { token: token.map(str::to_owned), ..Self::modern(url) };
+        client.version = version;
+        let params = format!(
+            r#"{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{{"name":"test","version":"0"}}}}"#
+        );
+        let body = format!(r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{params}}}"#);
+        let opened = within("initialize", client.post().body(body).send()).await.unwrap();
+        assert_eq!(opened.status(), StatusCode::OK);
+        client.session = Some(opened.headers()["mcp-session-id"].to_str().unwrap().to_owned());
+        let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        let taken = within("initialized", client.post().body(body).send()).await.unwrap();
+        assert_eq!(taken.status(), StatusCode::ACCEPTED);
+        client
+    }
+
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    pub(crate) fn session(&self) -> &str {
+        self.session.as_deref().unwrap()
+    }
+
+    fn is_modern(&self) -> bool {
+        self.version == MODERN
+    }
+
+    /// A POST with what every request of this client has.
+    pub(crate) fn post(&self) -> RequestBuilder {
+        self.verb(http::Method::POST)
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+    }
+
+    /// Any method, in this client's session.
+    pub(crate) fn verb(&self, verb: http::Method) -> RequestBuilder {
+        let mut request = self.http.request(verb, &self.url);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some(session) = &self.session {
+            request = request.header("mcp-session-id", session).header("mcp-protocol-version", self.version);
+        }
+        request
+    }
+
+    /// A request; `members` is the inside of its parameters, `meta` the inside of their `_meta`.
+    pub(crate) fn request(&self, id: &str, method: &str, members: &str, meta: &str) -> RequestBuilder {
+        let own = format!(
+            r#""io.modelcontextprotocol/protocolVersion":"{MODERN}","io.modelcontextprotocol/clientCapabilities":{{}}"#
+        );
+        let metas: Vec<&str> =
+            [meta, if self.is_modern() { &own } else { "" }].into_iter().filter(|part| !part.is_empty()).collect();
+        let meta = if metas.is_empty() { String::new() } else { format!(r#""_meta":{{{}}}"#, metas.join(",")) };
+        let parts: Vec<&str> = [members, &meta].into_iter().filter(|part| !part.is_empty()).collect();
+        let params = format!("{{{}}}", parts.join(","));
+        let mut request = self.post();
+        if self.is_modern() {
+            request = request.header("mcp-protocol-version", MODERN).header("mcp-method", method);
+            if let Some(name) = mirrored(method, &params) {
+                request = request.header("mcp-name", name);
+            }
+        }
+        request.body(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#))
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) async fn ask(&self, method: &str, members: &str) -> Message {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
+        let exchange = self.exchange(self.request(&id, method, members, "")).await;
+        let answer = exchange.last().cloned().unwrap_or_else(|| panic!("no answer to {method}"));
+        assert_eq!(answer.id.as_deref(), Some(id.as_str()));
+        answer
+    }
+
+    /// Calls a tool.
+    pub(crate) async fn call(&self, tool: &str, arguments: &str) -> Message {
+        self.ask("tools/call", &format!(r#""name":"{tool}","arguments":{arguments}"#)).await
+    }
+
+    /// The names in `tools/list`.
+    pub(crate) async fn tools(&self) -> Vec<String> {
+        let listed = self.ask("tools/list", "").await.result_value();
+        let name = |tool: &serde_json::Value| tool["name"].as_str().unwrap().to_owned();
+        listed["tools"].as_array().unwrap().iter().map(name).collect()
+    }
+
+    /// Sends a request and reads every message of its response.
+    pub(crate) async fn exchange(&self, request: RequestBuilder) -> Vec<Message> {
+        let response = within("a response", request.send()).await.unwrap();
+        let mut events = Events::of(response);
+        let mut all = Vec::new();
+        while let Some(message) = events.next().await {
+            all.push(message);
+        }
+        all
+    }
+}
+
+fn mirrored(method: &str, params: &str) -> Option<String> {
+    let key = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" => "uri",
+        _ => return None,
+    };
+    serde_json::from_str(&member(params, key)?).ok()
+}
+
+/// The messages of a response, whether JSON or an event stream, as they come.
+pub(crate) struct Events {
+    response: Response,
+    is_stream: bool,
+    text: Vec<u8>,
+}
+
+impl Events {
+    pub(crate) fn of(response: Response) -> Self {
+        let is_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        Self { response, is_stream, text: Vec::new() }
+    }
+
+    pub(crate) async fn next(&mut self) -> Option<Message> {
+        loop {
+            if let Some(message) = self.cut() {
+                return Some(message);
+            }
+            match within("the next event", self.response.chunk()).await.ok().flatten() {
+                Some(chunk) => self.text.extend_from_slice(&chunk),
+                None if self.is_stream => return None,
+                None => return Message::parse(&std::mem::take(&mut self.text)),
+            }
+        }
+    }
+
+    fn cut(&mut self) -> Option<Message> {
+        while self.is_stream {
+            let end = self.text.windows(2).position(|pair| pair == b"\n\n")?;
+            let event: Vec<u8> = self.text.drain(..end + 2).collect();
+            let event = String::from_utf8(event).unwrap();
+            let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+            if let Some(message) = Message::parse(data.join("\n").as_bytes()) {
+                return Some(message);
+            }
+        }
+        None
+    }
+}
