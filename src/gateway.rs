@@ -12,9 +12,10 @@ use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::{Backend, Changed};
+use crate::backend::{Backend, Changed, TransportSettings};
 use crate::catalog::{KeptListing, load};
 use crate::config::{BackendConfig, Config};
+use crate::protocol::Era;
 use crate::router::{Fleet, Member, Router};
 use crate::server::{Admin, Server, serve, serve_admin, serve_stdio};
 use crate::telemetry;
@@ -141,14 +142,22 @@ fn fleet(backends: &[BackendConfig], store: Option<&Path>, changed: &Arc<Notify>
     let members = backends.iter().map(|config| {
         let changed = Arc::clone(changed);
         let tell: Changed = Arc::new(move || changed.notify_one());
+        let kept = kept.remove(&config.settings.name).filter(|kept| kept.identity == config.identity);
+        let known = kept.as_ref().and_then(|kept| known_era(kept, &config.settings.transport));
         Member {
-            backend: Backend::new(config.settings.clone(), tell),
+            backend: Backend::new(config.settings.clone(), known, tell),
             exposure: config.exposure.clone(),
-            kept: kept.remove(&config.settings.name).filter(|kept| kept.identity == config.identity),
+            kept,
             identity: config.identity.clone(),
         }
     });
     Fleet::new(members.collect())
+}
+
+/// An old server on a pipe may die of the question, so it is asked once in its life. Over HTTP asking
+/// is cheap, and a server may have been upgraded.
+fn known_era(kept: &KeptListing, transport: &TransportSettings) -> Option<Era> {
+    (kept.is_legacy && matches!(transport, TransportSettings::Stdio(_))).then_some(Era::Legacy)
 }
 
 /// What was kept of the catalog. Read before anything is served, so blocking is fine.

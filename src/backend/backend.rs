@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::protocol::{RawJson, Revision};
+use crate::protocol::{Era, RawJson, Revision};
 use crate::resilience::{Bulkhead, Permit, Place, SharedBreaker, Transition};
 use crate::telemetry::backends::{self, Circuit};
 
@@ -34,14 +34,17 @@ pub struct Backend {
     state: watch::Sender<State>,
     offer: ArcSwapOption<Offer>,
     last_error: Mutex<Option<String>>,
+    /// The era it speaks, once found out; forgotten when an attempt fails.
+    era: Mutex<Option<Era>>,
     fetched_at: AtomicU64,
     restarts: AtomicU64,
     changed: Changed,
 }
 
 impl Backend {
-    /// A backend that nobody tries to reach yet; see [`Backend::supervise`].
-    pub fn new(settings: BackendSettings, changed: Changed) -> Arc<Self> {
+    /// A backend that nobody tries to reach yet; see [`Backend::supervise`]. `known` is the era that an
+    /// earlier run of the gateway found out.
+    pub fn new(settings: BackendSettings, known: Option<Era>, changed: Changed) -> Arc<Self> {
         let backend = Self {
             breaker: SharedBreaker::new(settings.breaker.clone()),
             bulkhead: Bulkhead::new(&settings.concurrency),
@@ -50,6 +53,7 @@ impl Backend {
             state: watch::Sender::default(),
             offer: ArcSwapOption::empty(),
             last_error: Mutex::new(None),
+            era: Mutex::new(known),
             fetched_at: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             settings,
@@ -78,6 +82,15 @@ impl Backend {
     /// How it is now.
     pub fn state(&self) -> State {
         self.state.borrow().clone()
+    }
+
+    /// The era it speaks, as far as known.
+    pub fn known_era(&self) -> Option<Era> {
+        *self.era.lock()
+    }
+
+    pub(super) fn learn_era(&self, era: Option<Era>) {
+        *self.era.lock() = era;
     }
 
     /// Waits until the first attempt to reach it is over.
@@ -178,7 +191,7 @@ impl Backend {
             name: self.name().to_owned(),
             state: state.label().as_str(),
             transport: self.transport(),
-            era: revision.map(|revision| revision.era().as_str()),
+            era: self.known_era().map(Era::as_str),
             revision: revision.map(Revision::as_str),
             breaker: self.breaker.state(Instant::now()).as_str(),
             in_flight: self.bulkhead.in_flight(),

@@ -219,7 +219,8 @@ pub(super) async fn over_pipe(
         Ok(judged) => judged,
         Err(_) => tokio::select! {
             judged = &mut probe => judged,
-            agreement = initialize_pipe(pipe, ids) => return Ok(agreement?),
+            // The process may have died of the probe only when it was given its next line.
+            agreement = initialize_pipe(pipe, ids) => return agreement.map_err(Refusal::FellOverProbe),
         },
     };
     match judged.map_err(Refusal::FellOverProbe)? {

@@ -71,6 +71,7 @@ struct Table {
 struct Entry {
     events: mpsc::Sender<WireEvent>,
     call: CallRef,
+    method: &'static str,
 }
 
 impl Pipe {
@@ -89,7 +90,7 @@ impl Pipe {
     pub(super) fn start(&self, outgoing: &Outgoing) -> Result<PipeReply, Failure> {
         let (events, inbox) = mpsc::channel(CALL_QUEUE);
         let call = CallRef::new(outgoing.id);
-        let entry = Entry { events, call: call.clone() };
+        let entry = Entry { events, call: call.clone(), method: outgoing.method };
         match self.table.calls.lock().as_mut() {
             Some(calls) => calls.insert(outgoing.id, entry),
             None => return Err(Failure::unavailable(self.signals.reason())),
@@ -181,9 +182,15 @@ fn owner<'a>(calls: &'a HashMap<u64, Entry>, name: &str, params: Option<&RawJson
             let token = params?.get(meta_key::PROGRESS_TOKEN)?;
             calls.get(&Id::new(token)?.as_number()?)
         }
-        method::MESSAGE if calls.len() == 1 => calls.values().next(),
+        method::MESSAGE => only_call(calls),
         _ => None,
     }
+}
+
+/// The one call in flight, if there is just one; an open subscription is none.
+fn only_call(calls: &HashMap<u64, Entry>) -> Option<&Entry> {
+    let mut calls = calls.values().filter(|entry| entry.method != method::LISTEN);
+    calls.next().filter(|_| calls.next().is_none())
 }
 
 /// What comes back for one request on a pipe.

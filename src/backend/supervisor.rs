@@ -39,7 +39,6 @@ impl Backend {
     ) {
         let mut supervisor = Supervisor {
             backoff: Backoff::new(&self.settings().restart),
-            known: None,
             connected_before: false,
             starts,
             refresh,
@@ -56,8 +55,6 @@ impl Backend {
 struct Supervisor {
     backend: Arc<Backend>,
     backoff: Backoff,
-    /// The era, once found out; forgotten when an attempt fails.
-    known: Option<Era>,
     connected_before: bool,
     starts: Arc<Semaphore>,
     refresh: Duration,
@@ -78,11 +75,11 @@ impl Supervisor {
                 reason
             }
             Err(Refusal::FellOverProbe(failure)) => {
-                self.known = Some(Era::Legacy);
-                failure.message
+                tracing::debug!(backend = self.backend.name(), %failure, "starting again without the modern probe");
+                return self.backend.learn_era(Some(Era::Legacy));
             }
             Err(Refusal::Failed(failure) | Refusal::NotStreamable(failure)) => {
-                self.known = None;
+                self.backend.learn_era(None);
                 failure.message
             }
         };
@@ -102,7 +99,7 @@ impl Supervisor {
             settings: backend.settings(),
             ids: &backend.ids,
             tail: &backend.tail,
-            known: self.known,
+            known: backend.known_era(),
         };
         let established = tokio::select! {
             established = attempt.run() => established?,
@@ -127,7 +124,7 @@ impl Supervisor {
     /// From ready to lost; returns why.
     async fn live(&mut self, mut established: Established) -> String {
         let connection = Arc::clone(&established.connection);
-        self.known = Some(connection.revision().era());
+        self.backend.learn_era(Some(connection.revision().era()));
         self.backend.connected_anew(std::mem::replace(&mut self.connected_before, true));
         self.backend.publish_state(State::Ready(Ready(Arc::clone(&connection))));
         tracing::info!(

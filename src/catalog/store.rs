@@ -24,6 +24,9 @@ const MAX_SIZE: u64 = 512 << 20;
 pub struct KeptListing {
     /// Digest of how the backend is reached: under another identity this is another server's listing.
     pub identity: String,
+    /// Whether it speaks the legacy era: some old servers do not survive being asked.
+    #[serde(default)]
+    pub is_legacy: bool,
     /// When it was fetched, in seconds since 1970.
     pub fetched_at: u64,
     /// What it offered.
@@ -132,7 +135,8 @@ mod tests {
         let tool = RawJson::parse(Bytes::copy_from_slice(tool.as_bytes())).unwrap();
         let listing =
             Listing { tools: vec![tool], instructions: Some("Hi".to_owned()), ..Listing::default() };
-        let kept = KeptListing { identity: "abc".to_owned(), fetched_at: 1_700_000_000, listing };
+        let kept =
+            KeptListing { identity: "abc".to_owned(), is_legacy: true, fetched_at: 1_700_000_000, listing };
         BTreeMap::from([("crm".to_owned(), kept)])
     }
 

@@ -143,7 +143,8 @@ impl Driver {
     fn relay(&mut self, target: &Target, outcome: Result<RawJson, RawJson>) -> Event {
         let outcome = match (self.inbound.routed, outcome) {
             (Routed::ReadResource, Ok(result)) => {
-                Ok(hop::shown_contents(&self.router.catalog(), &target.route, result))
+                let shown = hop::shown_contents(&self.router.catalog(), &target.route, result);
+                Ok(hop::with_caching(shown, &self.inbound.caller))
             }
             (Routed::Complete, Err(error)) if is_unknown_method(&error) => Ok(no_completions()),
             (_, Ok(result)) => Ok(result),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::{Backend, Offer, State};
 use crate::catalog::{ExposureSettings, KeptListing, Listing};
+use crate::protocol::Era;
 
 /// One backend with all that the router knows of it.
 pub struct Member {
@@ -32,6 +33,7 @@ impl Member {
         let Some(offer) = self.backend.offer() else { return self.kept.clone() };
         Some(KeptListing {
             identity: self.identity.clone(),
+            is_legacy: self.backend.known_era() == Some(Era::Legacy),
             fetched_at: self.backend.snapshot().fetched_at.unwrap_or_default(),
             listing: listing_of(&offer),
         })

@@ -102,6 +102,20 @@ pub(super) fn shown_contents(catalog: &Catalog, route: &Route, result: RawJson) 
     object.to_json()
 }
 
+/// What a modern client must be told of how long contents may be kept; a legacy backend says nothing
+/// of it, which means not at all (MCP 2026-07-28, server/utilities/caching).
+pub(super) fn with_caching(result: RawJson, caller: &Caller) -> RawJson {
+    if caller.revision.era() == Era::Legacy {
+        return result;
+    }
+    let Some(mut object) = Object::parse(&result) else { return result };
+    if object.get("ttlMs").is_some() && object.get("cacheScope").is_some() {
+        return result;
+    }
+    object.set("ttlMs", RawJson::of(&0)).set("cacheScope", RawJson::of("private"));
+    object.to_json()
+}
+
 /// A backend's error as the client's era spells it: the code of a missing resource differs.
 pub(super) fn shown_error(error: RawJson, caller: &Caller) -> RawJson {
     let is_missing = error.get("code").and_then(|code| code.to()) == Some(code::RESOURCE_NOT_FOUND);

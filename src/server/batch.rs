@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::answers::Work;
 use super::calls::Call;
+use super::caught::next_event;
 use super::session::Session;
 use super::{Server, legacy};
 use crate::protocol::{Id, Malformed, Message, RawJson, RpcError, frame};
@@ -85,7 +86,7 @@ fn refused(id: &Id, error: RpcError, request_id: &RequestId) -> Begun {
 
 async fn finish(id: Id, call: Call, mut exchange: Exchange) -> Option<Bytes> {
     loop {
-        if let Event::Answer(answer) = call.unless_cancelled(exchange.next()).await? {
+        if let Event::Answer(answer) = call.unless_cancelled(next_event(&mut exchange)).await? {
             return Some(
                 answer.map_or_else(|e| frame::error(Some(&id), &e), |r: RawJson| frame::result(&id, &r)),
             );

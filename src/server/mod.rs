@@ -11,6 +11,7 @@
 //! | `answers.rs` | what does the gateway answer by itself? |
 //! | `subscription.rs` | what does an open `subscriptions/listen` send? |
 //! | `auth.rs`, `policy.rs` | who is calling, and what may they do here? |
+//! | `caught.rs` | what becomes of a panic? |
 //! | `error.rs` | what is a refusal on the wire? |
 //! | `request_id.rs` | what is this request called in logs and errors? |
 //! | `settings.rs` | what can an operator set? |
@@ -19,6 +20,7 @@ mod answers;
 mod auth;
 mod batch;
 mod calls;
+mod caught;
 mod duplex;
 mod error;
 mod http;

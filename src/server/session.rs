@@ -8,13 +8,17 @@ use super::calls::Calls;
 use crate::protocol::{LogLevel, RawJson, RequestMeta, Revision};
 use crate::router::{Caller, Principal, RequestId};
 
+/// Least level of log messages for a client that has not set one: the server decides then
+/// (MCP 2025-11-25, server/utilities/logging).
+const UNASKED: LogLevel = LogLevel::Info;
+
 /// What `initialize` agreed on, and what the client set since.
 pub(super) struct Session {
     pub(super) principal: Principal,
     pub(super) revision: Revision,
     pub(super) calls: Arc<Calls>,
     capabilities: RawJson,
-    log_level: Mutex<Option<LogLevel>>,
+    log_level: Mutex<LogLevel>,
 }
 
 impl Session {
@@ -24,12 +28,12 @@ impl Session {
         capabilities: RawJson,
         calls: Arc<Calls>,
     ) -> Self {
-        Self { principal, revision, calls, capabilities, log_level: Mutex::new(None) }
+        Self { principal, revision, calls, capabilities, log_level: Mutex::new(UNASKED) }
     }
 
     /// `logging/setLevel`
     pub(super) fn set_level(&self, level: LogLevel) {
-        *self.log_level.lock() = Some(level);
+        *self.log_level.lock() = level;
     }
 
     /// Whom the router serves when this session sends `params`.
@@ -39,7 +43,7 @@ impl Session {
             request_id,
             revision: self.revision,
             capabilities: self.capabilities.clone(),
-            log_level: *self.log_level.lock(),
+            log_level: Some(*self.log_level.lock()),
             progress_token: RequestMeta::of(params).progress_token,
         }
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Duplex;
 use crate::protocol::{Era, Id, frame, method};
 use crate::router::{Event, Exchange};
+use crate::server::caught::next_event;
 use crate::server::http::answer_frame;
 use crate::server::subscription::Subscription;
 
@@ -16,7 +17,7 @@ impl Duplex {
     pub(super) fn run_call(self: &Arc<Self>, id: Id, era: Era, mut exchange: Exchange) {
         let (duplex, call) = (Arc::clone(self), self.calls.begin(&id));
         self.run(async move {
-            while let Some(event) = call.unless_cancelled(exchange.next()).await {
+            while let Some(event) = call.unless_cancelled(next_event(&mut exchange)).await {
                 match event {
                     Event::Notification { method, params } => {
                         duplex.outbox.send(frame::notification(method, Some(&params))).await;

@@ -32,16 +32,20 @@ pub async fn serve_stdio(
     let duplex = Duplex::new(Arc::clone(&server), Principal::anonymous(), outbox, "stdio");
     let mut writing = tokio::spawn(write(outgoing, writer));
     let longest = policy.limits.body_bytes;
-    let written_early = tokio::select! {
-        () = read(Lines::new(reader, longest), longest, &duplex) => None,
-        () = server.shutdown.cancelled() => None,
-        written = &mut writing => Some(written),
-    };
-    if let Some(written) = written_early {
-        duplex.abandon();
-        return written?;
+    tokio::select! {
+        () = read(Lines::new(reader, longest), longest, &duplex) => {
+            // A client that closed our input may still read (a script), or be about to send SIGTERM.
+            tokio::select! {
+                () = duplex.finish(policy.drain) => {}
+                () = server.shutdown.cancelled() => duplex.abandon(),
+            }
+        }
+        () = server.shutdown.cancelled() => duplex.finish(policy.drain).await,
+        written = &mut writing => {
+            duplex.abandon();
+            return written?;
+        }
     }
-    duplex.finish(policy.drain).await;
     writing.await?
 }
 

@@ -12,11 +12,11 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::caught::caught;
 use super::hardening;
 use super::listen::Acceptor;
 use super::respond::{self, Body};
 use crate::server::Server;
+use crate::server::caught::caught;
 use crate::server::error::Error;
 use crate::telemetry::process;
 
@@ -58,7 +58,7 @@ pub async fn serve_admin(listener: TcpListener, admin: Arc<Admin>, stop: Cancell
 impl Admin {
     async fn answer(&self, request: Request<Incoming>, is_local: bool) -> Response<Body> {
         let (parts, _) = request.into_parts();
-        let answered = caught(async { self.route(&parts, is_local) }).await;
+        let answered = caught(async { self.route(&parts, is_local) }).await.unwrap_or(Err(Error::Panicked));
         let response =
             answered.unwrap_or_else(|error| error.into_response(None, &self.server.request_ids.draw()));
         process::http_request("admin", response.status().as_u16());

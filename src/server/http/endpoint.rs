@@ -8,11 +8,11 @@ use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 
-use super::caught::caught;
 use super::respond::Body;
 use super::{cors, hardening, legacy, mcp, sse_pair};
 use crate::router::{Principal, RequestId};
 use crate::server::Server;
+use crate::server::caught::caught;
 use crate::server::error::Error;
 use crate::server::policy::Policy;
 use crate::telemetry::process;
@@ -80,7 +80,8 @@ pub(super) async fn answer(server: Arc<Server>, request: Request<Incoming>) -> R
         screened?;
         route(server, policy, endpoint, parts, body, &request_id).await
     };
-    let mut response = caught(work).await.unwrap_or_else(|error| refuse(error, &request_id));
+    let mut response =
+        caught(work).await.unwrap_or(Err(Error::Panicked)).unwrap_or_else(|error| refuse(error, &request_id));
     if let Some(page) = page {
         cors::expose(&mut response, page);
     }

@@ -14,12 +14,10 @@
 //! | `sse_pair.rs` | how is the 2024-11-05 transport served? |
 //! | `relay.rs` | how do the events of a routed call reach the client? |
 //! | `respond.rs`, `events.rs` | what are the responses made of? |
-//! | `caught.rs` | what becomes of a panic? |
 //! | `admin.rs` | what do operators see? |
 
 mod admin;
 mod body;
-mod caught;
 mod cors;
 mod endpoint;
 mod events;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tokio::time::timeout;
+use tokio::time::{Timeout, timeout};
 
 use super::events::{EventWriter, Events};
 use super::respond::{self, Body, json};
@@ -17,6 +17,7 @@ use crate::router::{Event, Exchange};
 use crate::server::Server;
 use crate::server::answers::with_result_type;
 use crate::server::calls::Call;
+use crate::server::caught::next_event;
 use crate::server::error::status_of;
 
 /// One routed call on its way to one client.
@@ -42,7 +43,7 @@ impl Relay {
         let mut kept = Kept { relay: Some(self), server };
         loop {
             let Some(relay) = kept.relay.as_mut() else { return respond::empty(StatusCode::ACCEPTED) };
-            let step = relay.step().await;
+            let step = relay.first().await;
             let answer = match step {
                 Step::Event(Event::Answer(answer)) => answer,
                 Step::Cancelled => return kept.stream(Step::Cancelled),
@@ -55,10 +56,18 @@ impl Relay {
         }
     }
 
-    /// Cancel-safe, as the exchange is.
+    /// What happens before anything was sent: a panic is left to whoever picks the status.
+    async fn first(&mut self) -> Step {
+        Self::watch(timeout(self.keep_alive, self.exchange.next()), self.call.as_ref()).await
+    }
+
+    /// What happens next.
     async fn step(&mut self) -> Step {
-        let next = timeout(self.keep_alive, self.exchange.next());
-        let next = match &self.call {
+        Self::watch(timeout(self.keep_alive, next_event(&mut self.exchange)), self.call.as_ref()).await
+    }
+
+    async fn watch(next: Timeout<impl Future<Output = Event>>, call: Option<&Call>) -> Step {
+        let next = match call {
             Some(call) => call.unless_cancelled(next).await,
             None => Some(next.await),
         };

@@ -135,7 +135,8 @@ async def promtool(status, page):
 async def stops(report, gateway):
     below = processes.descendants(gateway.child.pid)
     await report.check(f"SIGTERM with {len(below)} processes below: exit code 0", stops_with(gateway, 0), 25)
-    await report.check("none of them is left", nobody_left(below), 5)
+    await report.check("none of them is left", nobody_left(lambda: list(filter(processes.is_alive, below))), 5)
+    await report.check("nothing is left of the gateways that clients launched", nobody_left(processes.strays), 5)
 
 
 async def stops_with(gateway, wanted):
@@ -143,11 +144,10 @@ async def stops_with(gateway, wanted):
     expect(code == wanted, f"exit code {code}")
 
 
-async def nobody_left(below):
+async def nobody_left(living):
     # The kernel may need a moment to take away what was killed.
     for _ in range(20):
-        left = [pid for pid in below if processes.is_alive(pid)]
-        if not left:
+        if not (left := living()):
             return
         await asyncio.sleep(0.1)
     expect(False, "\n".join(f"{pid} {processes.command_line(pid)}" for pid in left))

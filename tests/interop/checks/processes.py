@@ -115,6 +115,12 @@ def ours():
     return [pid for pid in pids if wanted in _read(pid, "environ").split(b"\0")]
 
 
+def strays():
+    """Processes of this run that are neither a server started here nor below one."""
+    known = {child.pid for child in _started}
+    return [pid for pid in ours() if is_alive(pid) and os.getpgid(pid) not in known]
+
+
 def command_line(pid):
     return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
 

@@ -113,7 +113,7 @@ def pypi(place):
         stdio(place.cache / "previous/bin/mcp-server-sqlite", "--db-path", place.work / "engines.db"),
         good=[
             Call("create_table", {"query": "CREATE TABLE IF NOT EXISTS engines (wheel TEXT UNIQUE)"}, "success"),
-            Call("write_query", {"query": "REPLACE INTO engines VALUES ('2–8–2')"}, "[{'affected_rows': 1}]"),
+            Call("write_query", {"query": "INSERT OR REPLACE INTO engines VALUES ('2–8–2')"}, "[{'affected_rows': 1}]"),
             Call("read_query", {"query": query}, "[{'wheel': '2–8–2', 'answer': 42}]"),
         ],
         bad=Call("read_query", {}, "'query' is a required property"),
@@ -138,7 +138,7 @@ def own(place):
         port=sse,
     )
     yield Server(
-        "eras",
+        "new",
         "PyPI mcp 2.x everything-server, Streamable HTTP",
         {"url": f"http://127.0.0.1:{modern}/mcp"},
         good=[

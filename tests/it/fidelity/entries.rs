@@ -12,13 +12,16 @@ const ENTRIES: usize = 48;
 
 /// Arbitrary members around a name.
 fn entry(name: &str, (schema, more): &(String, String)) -> String {
-    format!(r#"{{ "x-more":{more},"name":{name} , "inputSchema":{{"type":"object","x":{schema}}},"annotations":{{"x":{more}}},"_meta":{{"y":{schema}}}}}"#)
+    format!(
+        r#"{{ "x-more":{more},"name":{name} , "inputSchema":{{"type":"object","x":{schema}}},"annotations":{{"x":{more}}},"_meta":{{"y":{schema}}}}}"#
+    )
 }
 
 #[tokio::test]
 async fn tools_are_listed_byte_for_byte_but_for_their_names_in_both_eras() {
     let mut runner = TestRunner::default();
-    let parts = vec((text::value(true), text::object(true)), ENTRIES).new_tree(&mut runner).unwrap().current();
+    let parts =
+        vec((text::value(true), text::object(true)), ENTRIES).new_tree(&mut runner).unwrap().current();
     let spelt = |prefix: &str| -> Vec<String> {
         parts.iter().enumerate().map(|(at, parts)| entry(&format!("\"{prefix}tool{at}\""), parts)).collect()
     };

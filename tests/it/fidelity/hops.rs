@@ -27,7 +27,8 @@ impl Scene {
             RawBackend::start(Speaks::Legacy, TOOLS, answer).await,
             RawBackend::start(Speaks::Modern, TOOLS, answer).await,
         ];
-        let mut entries: String = OVER_HTTP.iter().zip(&backends).map(|(name, backend)| backend.entry(name)).collect();
+        let mut entries: String =
+            OVER_HTTP.iter().zip(&backends).map(|(name, backend)| backend.entry(name)).collect();
         for (name, era) in OVER_PIPES.iter().zip(["legacy", "modern"]) {
             entries += &format!("  {name}: {{ command: \"{}\", args: [{era}] }}\n", raw_stdio().display());
         }
@@ -41,8 +42,12 @@ impl Scene {
 fn answer(asked: &Asked) -> Option<Answer> {
     let arguments = asked.message.param("arguments")?;
     match asked.message.param("name")?.as_str() {
-        r#""echo""# => Some(Answer::Result(format!(r#"{{ "content" : [],"echo":{arguments},"unknown":{arguments}}}"#))),
-        _ => Some(Answer::Error(format!(r#"{{"code":-31999,"more":{arguments} ,"message":"no","data":{arguments}}}"#))),
+        r#""echo""# => {
+            Some(Answer::Result(format!(r#"{{ "content" : [],"echo":{arguments},"unknown":{arguments}}}"#)))
+        }
+        _ => Some(Answer::Error(format!(
+            r#"{{"code":-31999,"more":{arguments} ,"message":"no","data":{arguments}}}"#
+        ))),
     }
 }
 

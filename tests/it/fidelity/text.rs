@@ -25,7 +25,8 @@ pub(super) fn object(lines: bool) -> BoxedStrategy<String> {
 fn array(inner: BoxedStrategy<String>, lines: bool) -> BoxedStrategy<String> {
     vec((blank(lines), inner, blank(lines)), 0..5)
         .prop_map(|items| {
-            let items: Vec<String> = items.into_iter().map(|(a, value, b)| format!("{a}{value}{b}")).collect();
+            let items: Vec<String> =
+                items.into_iter().map(|(a, value, b)| format!("{a}{value}{b}")).collect();
             format!("[{}]", items.join(","))
         })
         .boxed()
@@ -43,12 +44,23 @@ fn object_of(inner: BoxedStrategy<String>, lines: bool) -> BoxedStrategy<String>
 
 /// Two members with one key, spelt alike or not, are legal JSON inside of what is relayed.
 fn key() -> impl Strategy<Value = String> {
-    let odd = [r#""a""#, r#""\u0061""#, r#""""#, r#""name""#, r#""jsonrpc""#, r#""id""#, r#""_meta""#, r#""a\/b""#];
+    let odd =
+        [r#""a""#, r#""\u0061""#, r#""""#, r#""name""#, r#""jsonrpc""#, r#""id""#, r#""_meta""#, r#""a\/b""#];
     prop_oneof![prop::sample::select(odd.to_vec()).prop_map(str::to_owned), string()]
 }
 
 fn number() -> impl Strategy<Value = String> {
-    let odd = ["1.0", "1e400", "-0", "-0.0", "1E+2", "0.10", "18446744073709551616", "1e-400", "123456789012345678901234567890"];
+    let odd = [
+        "1.0",
+        "1e400",
+        "-0",
+        "-0.0",
+        "1E+2",
+        "0.10",
+        "18446744073709551616",
+        "1e-400",
+        "123456789012345678901234567890",
+    ];
     prop_oneof![
         prop::sample::select(odd.to_vec()).prop_map(str::to_owned),
         "-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
@@ -56,7 +68,19 @@ fn number() -> impl Strategy<Value = String> {
 }
 
 fn string() -> impl Strategy<Value = String> {
-    let escapes = [r#"\""#, r"\\", r"\/", r"\b", r"\n", r"\r", r"\u0000", r"\u00e9", r"\ud83d\ude00", r"\uD83D\uDE00", r"\u2028"];
+    let escapes = [
+        r#"\""#,
+        r"\\",
+        r"\/",
+        r"\b",
+        r"\n",
+        r"\r",
+        r"\u0000",
+        r"\u00e9",
+        r"\ud83d\ude00",
+        r"\uD83D\uDE00",
+        r"\u2028",
+    ];
     let piece = prop_oneof![
         prop::sample::select(escapes.to_vec()).prop_map(str::to_owned),
         "[a-z0-9 {}\\[\\]:,]{0,6}",

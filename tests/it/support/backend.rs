@@ -79,7 +79,12 @@ impl RawBackend {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let peer = Arc::new(Peer { speaks, tools: tools.to_owned(), script: Box::new(script), asked: Arc::clone(&asked) });
+        let peer = Arc::new(Peer {
+            speaks,
+            tools: tools.to_owned(),
+            script: Box::new(script),
+            asked: Arc::clone(&asked),
+        });
         Self { url, asked, task: tokio::spawn(accept(listener, peer)) }
     }
 
@@ -115,7 +120,8 @@ async fn accept(listener: TcpListener, peer: Arc<Peer>) {
             let peer = Arc::clone(&peer);
             async move { Ok::<_, Infallible>(peer.answer(request).await) }
         });
-        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let connection =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         connections.spawn(connection);
     }
 }
@@ -184,11 +190,16 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let frame = |text: Bytes| Ok(Frame::data(text));
         match self.get_mut() {
             Self::Whole(text) => Poll::Ready(text.take().map(frame)),
-            Self::Events(events) => events.poll_recv(cx).map(|event| event.map(|text| frame(event_of(&text)))),
+            Self::Events(events) => {
+                events.poll_recv(cx).map(|event| event.map(|text| frame(event_of(&text))))
+            }
         }
     }
 }

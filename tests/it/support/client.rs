@@ -24,7 +24,14 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn modern(url: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { http, url: url.to_owned(), token: None, version: MODERN, session: None, next_id: AtomicU64::new(1) }
+        Self {
+            http,
+            url: url.to_owned(),
+            token: None,
+            version: MODERN,
+            session: None,
+            next_id: AtomicU64::new(1),
+        }
     }
 
     /// Opens a session.
@@ -86,9 +93,12 @@ impl Client {
         let own = format!(
             r#""io.modelcontextprotocol/protocolVersion":"{MODERN}","io.modelcontextprotocol/clientCapabilities":{{}}"#
         );
-        let metas: Vec<&str> =
-            [meta, if self.is_modern() { &own } else { "" }].into_iter().filter(|part| !part.is_empty()).collect();
-        let meta = if metas.is_empty() { String::new() } else { format!(r#""_meta":{{{}}}"#, metas.join(",")) };
+        let metas: Vec<&str> = [meta, if self.is_modern() { &own } else { "" }]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect();
+        let meta =
+            if metas.is_empty() { String::new() } else { format!(r#""_meta":{{{}}}"#, metas.join(",")) };
         let parts: Vec<&str> = [members, &meta].into_iter().filter(|part| !part.is_empty()).collect();
         let params = format!("{{{}}}", parts.join(","));
         let mut request = self.post();
@@ -152,7 +162,8 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) fn of(response: Response) -> Self {
-        let is_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let is_stream =
+            response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
         Self { response, is_stream, text: Vec::new() }
     }
 

@@ -1,0 +1,99 @@
+//! The program under test as a process of its own.
+
+use std::path::Path;
+use std::process::{ExitStatus, Output, Stdio};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+
+use super::gateway::binary;
+use super::{eventually, within};
+
+/// A command of the program that ends by itself.
+pub(crate) async fn run(directory: &Path, arguments: &[&str]) -> Output {
+    let output = command(directory, arguments).stdin(Stdio::null()).output();
+    within("the end of a command", output).await.unwrap()
+}
+
+/// The program with these arguments, free of what the test's own environment says.
+pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments).current_dir(directory).kill_on_drop(true);
+    command.env_remove("SWITCHYARD_CONFIG").env_remove("SWITCHYARD_TOKEN").env_remove("RUST_LOG");
+    command
+}
+
+/// `switchyard serve`, killed when dropped.
+pub(crate) struct Serving {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Serving {
+    pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
+        let mut command = command(directory, arguments);
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = Arc::default();
+        tokio::spawn(keep(child.stderr.take().unwrap(), Arc::clone(&lines)));
+        Self { child, lines }
+    }
+
+    /// What follows `word` on its line of the start-up summary.
+    pub(crate) async fn said(&self, word: &str) -> String {
+        eventually(&format!("a line that begins with {word}"), async || {
+            let lines = self.lines.lock();
+            lines.iter().find_map(|line| line.strip_prefix(word)).map(|rest| rest.trim().to_owned())
+        })
+        .await
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Everything it said so far.
+    pub(crate) fn log(&self) -> String {
+        self.lines.lock().join("\n")
+    }
+
+    pub(crate) fn terminate(&self) {
+        signal(self.pid(), Signal::TERM);
+    }
+
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        within("the end of the gateway", self.child.wait()).await.unwrap()
+    }
+}
+
+async fn keep(stderr: impl AsyncRead + Unpin, lines: Arc<Mutex<Vec<String>>>) {
+    let mut reader = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = reader.next_line().await {
+        lines.lock().push(line);
+    }
+}
+
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
+}
+
+/// The children of a process, as the kernel knows them.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{parent}/task"));
+    let lists = tasks
+        .into_iter()
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// Whether a process exists and is no mere entry waiting to be reaped.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| state != 'Z')
+}
