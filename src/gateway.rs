@@ -16,7 +16,7 @@ use crate::backend::{Backend, Changed, TransportSettings};
 use crate::catalog::{KeptListing, load};
 use crate::config::{BackendConfig, Config};
 use crate::protocol::Era;
-use crate::router::{Fleet, Member, Router};
+use crate::router::{Fleet, Member, Router, Sealer};
 use crate::server::{Admin, Server, serve, serve_admin, serve_stdio};
 use crate::telemetry;
 
@@ -47,12 +47,15 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts to reach every backend of `config`. Must be called within a runtime; does not wait.
-    pub fn start(config: Config, keep: Keep) -> Self {
+    ///
+    /// # Errors
+    /// When the system has no entropy to give.
+    pub fn start(config: Config, keep: Keep) -> anyhow::Result<Self> {
         let changed = Arc::new(Notify::new());
         let store = (keep == Keep::Catalog).then(|| config.state_dir.join("catalog.json"));
         let fleet = fleet(&config.backends, store.as_deref(), &changed);
         let gateway = Self {
-            router: Router::new(config.catalog.clone(), fleet),
+            router: Router::new(config.catalog.clone(), fleet, Sealer::new(&[])?),
             config,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -60,7 +63,7 @@ impl Gateway {
         let fresh = Arc::clone(&gateway.router).keep_fresh(changed, store, gateway.stop.clone());
         gateway.tasks.spawn(fresh);
         gateway.supervise();
-        gateway
+        Ok(gateway)
     }
 
     fn supervise(&self) {

@@ -10,13 +10,15 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::protocol::{Era, RawJson, Revision};
+use crate::protocol::{ClientCapabilities, Era, RawJson, Revision};
 use crate::resilience::{Bulkhead, Permit, Place, SharedBreaker, Transition};
 use crate::telemetry::backends::{self, Circuit};
 
 use super::child::StderrTail;
 use super::connection::Connection;
+use super::establish::Attempt;
 use super::ids::Ids;
+use super::pool::{Lease, Pool};
 use super::state::{Ready, unix_seconds};
 use super::wire::Outgoing;
 use super::{BackendSettings, Call, Failure, FailureKind, Offer, Sent, Snapshot, State, TransportSettings};
@@ -31,6 +33,7 @@ pub struct Backend {
     pub(super) tail: StderrTail,
     breaker: SharedBreaker,
     bulkhead: Bulkhead,
+    pub(super) pool: Arc<Pool>,
     state: watch::Sender<State>,
     offer: ArcSwapOption<Offer>,
     last_error: Mutex<Option<String>>,
@@ -48,6 +51,7 @@ impl Backend {
         let backend = Self {
             breaker: SharedBreaker::new(settings.breaker.clone()),
             bulkhead: Bulkhead::new(&settings.concurrency),
+            pool: Pool::new(pool_size(&settings)),
             ids: Ids::default(),
             tail: Arc::new(Mutex::new(VecDeque::new())),
             state: watch::Sender::default(),
@@ -103,8 +107,8 @@ impl Backend {
     ///
     /// # Errors
     /// Down, busy or refused by the breaker; nothing was sent in any of these.
-    pub async fn admit(self: &Arc<Self>) -> Result<Admission, Failure> {
-        let connection = self.connection().await?;
+    pub async fn admit(self: &Arc<Self>, wants: Wants) -> Result<Admission, Failure> {
+        let shared = self.connection().await?;
         let place = self
             .bulkhead
             .enter()
@@ -114,7 +118,38 @@ impl Backend {
             Failure::new(FailureKind::CircuitOpen, Sent::No, refused.to_string())
                 .retry_after(Some(refused.retry_after))
         })?;
-        Ok(Admission { backend: Arc::clone(self), connection, place, permit })
+        let lease = self.lease(shared, wants).await;
+        Ok(Admission { backend: Arc::clone(self), lease, place, permit })
+    }
+
+    /// A connection that fits what the client can be asked. Where none can be had, the shared one
+    /// serves: then the backend cannot ask, and says so itself.
+    async fn lease(&self, shared: Arc<Connection>, wants: Wants) -> Lease {
+        if wants.capabilities.is_empty() || !wants.needs_own(&shared) {
+            return Lease::shared(shared);
+        }
+        if let Some(lease) = self.pool.take(wants.capabilities) {
+            return lease;
+        }
+        let Some(place) = self.pool.place() else { return Lease::shared(shared) };
+        let attempt = Attempt {
+            settings: &self.settings,
+            ids: &self.ids,
+            tail: &self.tail,
+            known: Some(Era::Legacy),
+            capabilities: wants.capabilities,
+        };
+        match attempt.run_again().await {
+            Ok(established) => self.pool.lend(wants.capabilities, established, place),
+            Err(refusal) => {
+                tracing::debug!(
+                    backend = self.name(),
+                    ?refusal,
+                    "no connection on which the backend could ask"
+                );
+                Lease::shared(shared)
+            }
+        }
     }
 
     /// The connection; while the first attempt is under way, waits for it.
@@ -212,10 +247,39 @@ impl Backend {
     }
 }
 
+/// What a client brings to a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Wants {
+    /// The era it speaks.
+    pub era: Era,
+    /// What it can be asked.
+    pub capabilities: ClientCapabilities,
+}
+
+impl Wants {
+    /// A legacy server is told per connection what it may ask; a modern one with each request. A server of
+    /// both eras asks a legacy client as a legacy server does, which needs no translation.
+    fn needs_own(&self, shared: &Connection) -> bool {
+        match (shared.revision().era(), self.era) {
+            (Era::Legacy, _) => true,
+            (Era::Modern, Era::Legacy) => shared.agreement().speaks_legacy,
+            (Era::Modern, Era::Modern) => false,
+        }
+    }
+}
+
+/// A process is dear, a session is cheap.
+fn pool_size(settings: &BackendSettings) -> usize {
+    match settings.transport {
+        TransportSettings::Stdio(_) => 4,
+        TransportSettings::Http { .. } | TransportSettings::Sse { .. } => 64,
+    }
+}
+
 /// Leave to send one call.
 pub struct Admission {
     pub(super) backend: Arc<Backend>,
-    pub(super) connection: Arc<Connection>,
+    pub(super) lease: Lease,
     pub(super) place: Place,
     pub(super) permit: Permit,
 }
@@ -223,7 +287,7 @@ pub struct Admission {
 impl Admission {
     /// What the backend speaks on this connection.
     pub fn revision(&self) -> Revision {
-        self.connection.revision()
+        self.lease.connection().revision()
     }
 
     /// The id the request will have on this hop; also its progress token.

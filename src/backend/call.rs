@@ -5,10 +5,10 @@ use std::time::Instant as StdInstant;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::protocol::{RawJson, code, method};
+use crate::protocol::{Id, RawJson, code, method};
 use crate::resilience::{Permit, Place, Verdict};
 
-use super::connection::Connection;
+use super::pool::Lease;
 use super::wire::{Outgoing, Reply, WireEvent};
 use super::{Admission, Backend, Failure, FailureKind, Sent};
 
@@ -22,6 +22,15 @@ pub enum CallEvent {
         /// As sent.
         params: Option<RawJson>,
     },
+    /// The backend asks the client something before it can answer; see [`Call::respond`].
+    Question {
+        /// To be given back with the answer.
+        id: Id,
+        /// `elicitation/create`, `sampling/createMessage`, `roots/list` or one this gateway does not know.
+        method: String,
+        /// As sent.
+        params: Option<RawJson>,
+    },
     /// The backend's answer: its `result` or its `error`. The call is over.
     Answer(Result<RawJson, RawJson>),
     /// There is no answer. The call is over.
@@ -31,7 +40,7 @@ pub enum CallEvent {
 /// A call in flight. Dropping it before it is over cancels it at the backend.
 pub struct Call {
     backend: Arc<Backend>,
-    connection: Arc<Connection>,
+    lease: Lease,
     outgoing: Outgoing,
     reply: Option<Reply>,
     /// Taken when the call is settled; dropped unsettled, it says nothing about the backend.
@@ -44,14 +53,14 @@ pub struct Call {
 
 impl Call {
     pub(super) fn new(admission: Admission, outgoing: Outgoing) -> Self {
-        let Admission { backend, connection, place, permit } = admission;
+        let Admission { backend, lease, place, permit } = admission;
         let timeouts = &backend.settings().timeouts;
         let now = Instant::now();
         Self {
             deadline: now + timeouts.call.min(timeouts.total),
             last: now + timeouts.total,
             backend,
-            connection,
+            lease,
             outgoing,
             reply: None,
             permit: Some(permit),
@@ -67,7 +76,13 @@ impl Call {
                 self.extend(&method);
                 CallEvent::Notification { method, params }
             }
+            Ok(WireEvent::Question { id, method, params }) => {
+                // A person may have to answer: only the hard limit holds while they think.
+                self.deadline = self.last;
+                CallEvent::Question { id, method, params }
+            }
             Ok(WireEvent::Answer(outcome)) => {
+                self.lease.finish();
                 self.settle(verdict_of(&outcome));
                 CallEvent::Answer(outcome)
             }
@@ -79,11 +94,19 @@ impl Call {
         }
     }
 
+    /// Answers a question; the backend's deadline starts anew.
+    pub fn respond(&mut self, id: &Id, outcome: &Result<RawJson, RawJson>) {
+        if let Some(reply) = &self.reply {
+            reply.respond(id, outcome);
+        }
+        self.extend(method::PROGRESS);
+    }
+
     async fn step(&mut self) -> WireEvent {
         if let Some(reply) = &mut self.reply {
             return reply.next().await;
         }
-        match self.connection.start(&self.outgoing).await {
+        match self.lease.connection().start(&self.outgoing).await {
             Ok(reply) => self.reply.insert(reply).next().await,
             Err(failure) => WireEvent::Failed(failure),
         }
@@ -101,7 +124,7 @@ impl Call {
             && failure.sent == Sent::No
             && failure.http_status.is_none();
         if could_not_connect {
-            self.connection.signals().lose(failure.message.clone());
+            self.lease.connection().signals().lose(failure.message.clone());
         }
         self.settle(failure.verdict());
         CallEvent::Failed(failure)

@@ -32,9 +32,20 @@ pub(super) struct Connection {
 }
 
 /// A connection and the process behind it, if the gateway started one.
+#[derive(Debug)]
 pub(super) struct Established {
     pub connection: Arc<Connection>,
     pub child: Option<Child>,
+}
+
+impl Established {
+    /// Ends the connection, then the process.
+    pub(super) async fn end(self, reason: &str) {
+        self.connection.close(reason).await;
+        if let Some(child) = self.child {
+            child.stop().await;
+        }
+    }
 }
 
 impl Connection {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::protocol::Era;
+use crate::protocol::{ClientCapabilities, Era};
 
 use super::child::{Child, StderrTail};
 use super::connection::{Connection, Established, Wire};
 use super::handshake::{self, Agreement, Refusal};
 use super::http::HttpConnection;
 use super::ids::Ids;
-use super::signals::Signals;
+use super::pipe::Pipe;
 use super::{BackendSettings, Failure, ProcessSettings, RemoteSettings, TransportSettings, sse, stdio};
 
 /// Wait between attempts while a process that was just started does not listen yet.
@@ -25,9 +25,22 @@ pub(super) struct Attempt<'a> {
     pub tail: &'a StderrTail,
     /// What an earlier attempt found out.
     pub known: Option<Era>,
+    /// What the server is told that it may ask; only legacy servers are told once for all calls.
+    pub capabilities: ClientCapabilities,
 }
 
 impl Attempt<'_> {
+    /// Reaches the backend once more, beside its first connection: a process that serves a URL is
+    /// there already.
+    pub(super) async fn run_again(&self) -> Result<Established, Refusal> {
+        let reached = match &self.settings.transport {
+            TransportSettings::Stdio(process) => return self.stdio(process).await,
+            TransportSettings::Http { remote, .. } => self.http(remote).await?,
+            TransportSettings::Sse { remote, .. } => self.sse(remote).await?,
+        };
+        Ok(self.established(reached.0, reached.1, None))
+    }
+
     /// Reaches the backend.
     ///
     /// # Errors
@@ -47,11 +60,8 @@ impl Attempt<'_> {
 
     async fn stdio(&self, process: &ProcessSettings) -> Result<Established, Refusal> {
         let timeouts = &self.settings.timeouts;
-        let (pipe, child) = stdio::connect(process, &self.settings.name, self.tail, Signals::default())?;
-        let agreed = timeout_at(
-            Instant::now() + timeouts.start,
-            handshake::over_pipe(&pipe, self.ids, self.known, timeouts.connect),
-        );
+        let (pipe, child) = stdio::connect(process, &self.settings.name, self.tail, self.is_interactive())?;
+        let agreed = timeout_at(Instant::now() + timeouts.start, self.agree_over_pipe(&pipe));
         let failed = match agreed.await {
             Ok(Ok(agreement)) => return Ok(self.established(Wire::Pipe(pipe), agreement, Some(child))),
             Ok(Err(refusal)) => refusal,
@@ -65,9 +75,20 @@ impl Attempt<'_> {
         Err(failed)
     }
 
+    async fn agree_over_pipe(&self, pipe: &Pipe) -> Result<Agreement, Refusal> {
+        if self.is_interactive() {
+            return Ok(handshake::initialize_pipe(pipe, self.ids, self.capabilities).await?);
+        }
+        handshake::over_pipe(pipe, self.ids, self.known, self.settings.timeouts.connect).await
+    }
+
+    fn is_interactive(&self) -> bool {
+        !self.capabilities.is_empty()
+    }
+
     async fn http(&self, remote: &RemoteSettings) -> Result<(Wire, Agreement), Refusal> {
         let limit = self.settings.timeouts.connect;
-        let connection = HttpConnection::new(remote, self.ids.clone(), Signals::default(), limit)?;
+        let connection = HttpConnection::new(remote, self.ids.clone(), self.capabilities, limit)?;
         let connection = Arc::new(connection);
         match handshake::over_http(&connection, self.known).await {
             Ok(agreement) => Ok((Wire::Http(connection), agreement)),
@@ -80,14 +101,12 @@ impl Attempt<'_> {
 
     async fn sse(&self, remote: &RemoteSettings) -> Result<(Wire, Agreement), Failure> {
         let limit = self.settings.timeouts.connect;
-        let pipe = sse::connect(remote, Signals::default(), limit).await?;
-        let agreeing = handshake::over_pipe(&pipe, self.ids, Some(Era::Legacy), limit);
+        let pipe = sse::connect(remote, self.is_interactive(), limit).await?;
+        let agreeing = handshake::initialize_pipe(&pipe, self.ids, self.capabilities);
         let agreed = timeout_at(Instant::now() + limit, agreeing).await;
         let failure = match agreed {
             Ok(Ok(agreement)) => return Ok((Wire::Pipe(pipe), agreement)),
-            Ok(Err(
-                Refusal::Failed(failure) | Refusal::FellOverProbe(failure) | Refusal::NotStreamable(failure),
-            )) => failure,
+            Ok(Err(failure)) => failure,
             Err(_) => Failure::unavailable(format!(
                 "no answer to `initialize` in {}",
                 humantime::format_duration(limit)

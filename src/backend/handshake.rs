@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::protocol::{Era, RawJson, Revision, code, gateway_info, meta_key, method};
+use crate::protocol::{ClientCapabilities, Era, RawJson, Revision, code, gateway_info, meta_key, method};
 
 use super::Failure;
 use super::http::{Hop, HttpConnection, is_modern_error};
@@ -24,6 +24,8 @@ pub(super) struct Agreement {
     pub revision: Revision,
     pub capabilities: RawJson,
     pub instructions: Option<String>,
+    /// A modern server that can be asked `initialize` as well.
+    pub speaks_legacy: bool,
 }
 
 impl Agreement {
@@ -43,14 +45,22 @@ impl Agreement {
             revision,
             capabilities: result.get("capabilities").unwrap_or_else(RawJson::empty_object),
             instructions: result.get("instructions").and_then(|text| text.to()),
+            speaks_legacy: versions_of(result).any(|revision| revision.era() == Era::Legacy),
         }
     }
 
     /// For a server that speaks modern errors but knows no `server/discover`.
     fn assumed() -> Self {
         let capabilities = RawJson::of(&json!({"tools": {}, "prompts": {}, "resources": {}}));
-        Self { revision: Revision::LATEST, capabilities, instructions: None }
+        Self { revision: Revision::LATEST, capabilities, instructions: None, speaks_legacy: false }
     }
+}
+
+/// The revisions that a discovery lists and we speak.
+fn versions_of(result: &RawJson) -> impl Iterator<Item = Revision> {
+    let listed =
+        result.get("supportedVersions").and_then(|list| list.to::<Vec<String>>()).unwrap_or_default();
+    listed.into_iter().filter_map(|version| Revision::parse(&version))
 }
 
 /// Why there is no agreement.
@@ -85,10 +95,10 @@ fn discover(ids: &Ids) -> Outgoing {
     Outgoing { id: ids.next(), method: method::DISCOVER, params: Some(RawJson::of(&params)) }
 }
 
-fn initialize(ids: &Ids) -> Outgoing {
+fn initialize(ids: &Ids, capabilities: ClientCapabilities) -> Outgoing {
     let params = json!({
         "protocolVersion": Revision::LATEST_LEGACY.as_str(),
-        "capabilities": {},
+        "capabilities": capabilities.to_json(),
         "clientInfo": gateway_info(),
     });
     Outgoing { id: ids.next(), method: method::INITIALIZE, params: Some(RawJson::of(&params)) }
@@ -172,7 +182,8 @@ fn unanswered(method: &str, limit: Duration) -> Failure {
 pub(super) async fn initialize_http(connection: &Arc<HttpConnection>) -> Result<Agreement, Failure> {
     let limit = connection.limit();
     let opening = async {
-        let reply = connection.send(&Hop::Opening, &initialize(connection.ids())).await?;
+        let reply =
+            connection.send(&Hop::Opening, &initialize(connection.ids(), connection.capabilities())).await?;
         let (session, status) = (reply.session(), reply.status());
         let outcome = Reply::Http(Box::new(reply)).answer().await;
         let agreement = accept(outcome?).map_err(|failure| failure.with_status(status.as_u16()))?;
@@ -212,7 +223,7 @@ pub(super) async fn over_pipe(
     patience: Duration,
 ) -> Result<Agreement, Refusal> {
     if known == Some(Era::Legacy) {
-        return Ok(initialize_pipe(pipe, ids).await?);
+        return Ok(initialize_pipe(pipe, ids, ClientCapabilities::default()).await?);
     }
     let mut probe = Box::pin(probe_pipe(pipe, ids));
     let judged = match timeout(patience, &mut probe).await {
@@ -220,16 +231,16 @@ pub(super) async fn over_pipe(
         Err(_) => tokio::select! {
             judged = &mut probe => judged,
             // The process may have died of the probe only when it was given its next line.
-            agreement = initialize_pipe(pipe, ids) => return agreement.map_err(Refusal::FellOverProbe),
+            agreement = initialize_pipe(pipe, ids, ClientCapabilities::default()) => return agreement.map_err(Refusal::FellOverProbe),
         },
     };
     match judged.map_err(Refusal::FellOverProbe)? {
         Probe::Modern(agreement) => Ok(agreement),
         Probe::Again => match probe_pipe(pipe, ids).await? {
             Probe::Modern(agreement) => Ok(agreement),
-            _ => Ok(initialize_pipe(pipe, ids).await?),
+            _ => Ok(initialize_pipe(pipe, ids, ClientCapabilities::default()).await?),
         },
-        Probe::Legacy => Ok(initialize_pipe(pipe, ids).await?),
+        Probe::Legacy => Ok(initialize_pipe(pipe, ids, ClientCapabilities::default()).await?),
     }
 }
 
@@ -238,8 +249,13 @@ async fn probe_pipe(pipe: &Pipe, ids: &Ids) -> Result<Probe, Failure> {
     Ok(judge(&outcome, None))
 }
 
-async fn initialize_pipe(pipe: &Pipe, ids: &Ids) -> Result<Agreement, Failure> {
-    let outcome = Reply::Pipe(pipe.start(&initialize(ids))?).answer().await?;
+/// Opens a connection of the legacy era whose server may ask what `capabilities` allow.
+pub(super) async fn initialize_pipe(
+    pipe: &Pipe,
+    ids: &Ids,
+    capabilities: ClientCapabilities,
+) -> Result<Agreement, Failure> {
+    let outcome = Reply::Pipe(pipe.start(&initialize(ids, capabilities))?).answer().await?;
     let agreement = accept(outcome)?;
     pipe.notify(method::INITIALIZED, None);
     Ok(agreement)

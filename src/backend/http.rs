@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::{Client, Response};
 use url::Url;
 
-use crate::protocol::{Id, RawJson, Revision, frame, header};
+use crate::protocol::{ClientCapabilities, Id, RawJson, Revision, frame, header, method};
 
 pub(super) use headers::fixed as fixed_headers;
 pub(super) use reply::{HttpReply, is_event_stream, is_modern_error};
@@ -55,6 +55,8 @@ pub(super) struct HttpConnection {
     hop: ArcSwap<Hop>,
     /// Held while a session is opened, so that a hundred calls that meet a 404 open one.
     renewal: tokio::sync::Mutex<()>,
+    /// What a legacy session is told that it may ask.
+    capabilities: ClientCapabilities,
     ids: Ids,
     signals: Signals,
     /// For everything that is no call.
@@ -69,7 +71,7 @@ impl HttpConnection {
     pub(super) fn new(
         remote: &RemoteSettings,
         ids: Ids,
-        signals: Signals,
+        capabilities: ClientCapabilities,
         limit: Duration,
     ) -> Result<Self, Failure> {
         Ok(Self {
@@ -78,14 +80,25 @@ impl HttpConnection {
             headers: headers::fixed(&remote.headers)?,
             hop: ArcSwap::from_pointee(Hop::Opening),
             renewal: tokio::sync::Mutex::default(),
+            capabilities,
             ids,
-            signals,
+            signals: Signals::default(),
             limit,
         })
     }
 
     pub(super) fn signals(&self) -> &Signals {
         &self.signals
+    }
+
+    /// What a legacy session is told that it may ask.
+    pub(super) fn capabilities(&self) -> ClientCapabilities {
+        self.capabilities
+    }
+
+    /// Whether a question goes to the client that waits; `ping` is answered here.
+    fn may_ask(&self, name: &str) -> bool {
+        !self.capabilities.is_empty() && name != method::PING
     }
 
     pub(super) fn limit(&self) -> Duration {

@@ -10,6 +10,7 @@
 //! | `connection.rs` | what can be asked of a connected server? |
 //! | `offer.rs` | what does it offer, all pages of it? |
 //! | `wire.rs` | what comes back for a request? |
+//! | `pool.rs` | which connection does a client get that can be asked something? |
 //! | `pipe.rs` | how do many calls share one connection? |
 //! | `stdio.rs`, `child.rs` | how does a child process speak, and end? |
 //! | `sse.rs` | how does HTTP+SSE work? |
@@ -31,6 +32,7 @@ mod http;
 mod ids;
 mod offer;
 mod pipe;
+mod pool;
 mod settings;
 mod signals;
 mod sse;
@@ -39,7 +41,7 @@ mod stdio;
 mod supervisor;
 mod wire;
 
-pub use backend::{Admission, Backend, Changed};
+pub use backend::{Admission, Backend, Changed, Wants};
 pub use call::{Call, CallEvent};
 pub use failure::{Failure, FailureKind, Sent};
 pub use offer::Offer;

@@ -59,6 +59,8 @@ pub(super) struct Pipe {
     table: Arc<Table>,
     queue: mpsc::Sender<Frame>,
     signals: Signals,
+    /// Whether the backend was told that it may ask: then one call at a time uses the pipe.
+    is_interactive: bool,
 }
 
 #[derive(Debug, Default)]
@@ -76,10 +78,10 @@ struct Entry {
 
 impl Pipe {
     /// A pipe and the queue its writer must empty.
-    pub(super) fn new(signals: Signals) -> (Self, mpsc::Receiver<Frame>) {
+    pub(super) fn new(signals: Signals, is_interactive: bool) -> (Self, mpsc::Receiver<Frame>) {
         let (queue, frames) = mpsc::channel(WRITE_QUEUE);
         let table = Table { calls: Mutex::new(Some(HashMap::new())) };
-        (Self { table: Arc::new(table), queue, signals }, frames)
+        (Self { table: Arc::new(table), queue, signals, is_interactive }, frames)
     }
 
     pub(super) fn signals(&self) -> &Signals {
@@ -123,13 +125,26 @@ impl Pipe {
                 }
             }
             Ok(Message::Notification { method, params }) => self.dispatch(method, params),
-            Ok(Message::Request { id, method, .. }) => self.post(match answer_to(&method) {
-                Ok(result) => frame::result(&id, &result),
-                Err(error) => frame::error(Some(&id), &error),
-            }),
+            Ok(Message::Request { id, method, params }) => self.ask(id, method, params),
             Err(_) => return false,
         }
         true
+    }
+
+    /// Takes a question of the backend to the one call it can be about, or refuses it.
+    fn ask(&self, id: Id, name: String, params: Option<RawJson>) {
+        let is_for_client = self.is_interactive && name != method::PING;
+        let refusal = answer_to(&name);
+        let question = WireEvent::Question { id: id.clone(), method: name, params };
+        if is_for_client
+            && self.table.calls.lock().as_ref().and_then(only_call).is_some_and(|entry| entry.offer(question))
+        {
+            return;
+        }
+        self.post(match refusal {
+            Ok(result) => frame::result(&id, &result),
+            Err(error) => frame::error(Some(&id), &error),
+        });
     }
 
     fn take(&self, id: u64) -> Option<Entry> {
@@ -140,7 +155,9 @@ impl Pipe {
         let calls = self.table.calls.lock();
         let entry = calls.as_ref().and_then(|calls| owner(calls, &name, params.as_ref()));
         match entry {
-            Some(entry) => entry.offer(WireEvent::Notification { method: name, params }),
+            Some(entry) => {
+                entry.offer(WireEvent::Notification { method: name, params });
+            }
             None => {
                 drop(calls);
                 self.signals.notification(&name);
@@ -167,10 +184,8 @@ impl Pipe {
 
 impl Entry {
     /// Hands an event over unless the call lags; the last place is kept for its answer.
-    fn offer(&self, event: WireEvent) {
-        if self.events.capacity() > 1 {
-            let _ = self.events.try_send(event);
-        }
+    fn offer(&self, event: WireEvent) -> bool {
+        self.events.capacity() > 1 && self.events.try_send(event).is_ok()
     }
 }
 
@@ -207,8 +222,13 @@ impl PipeReply {
         let event = self.inbox.recv().await.unwrap_or_else(|| {
             WireEvent::Failed(Failure::lost(self.call.sent(), self.pipe.signals.reason()))
         });
-        self.finished = !matches!(event, WireEvent::Notification { .. });
+        self.finished = matches!(event, WireEvent::Answer(_) | WireEvent::Failed(_));
         event
+    }
+
+    /// Sends the answer to a question.
+    pub(super) fn post(&self, text: Bytes) {
+        self.pipe.post(text);
     }
 
     /// Whether the request's first byte was written.
@@ -233,7 +253,7 @@ mod tests {
     use super::*;
 
     fn pipe() -> (Pipe, mpsc::Receiver<Frame>) {
-        Pipe::new(Signals::default())
+        Pipe::new(Signals::default(), false)
     }
 
     fn call(pipe: &Pipe, id: u64) -> PipeReply {

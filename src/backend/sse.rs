@@ -24,7 +24,7 @@ const POSTS: usize = 16;
 /// Opens the stream, learns the endpoint, and starts the two tasks that move messages.
 pub(super) async fn connect(
     remote: &RemoteSettings,
-    signals: Signals,
+    is_interactive: bool,
     limit: Duration,
 ) -> Result<Pipe, Failure> {
     let client = client(limit)?;
@@ -38,7 +38,7 @@ pub(super) async fn connect(
     let (stream, endpoint) = opened.unwrap_or_else(|_| {
         Err(Failure::unavailable(format!("no `endpoint` event in {}", humantime::format_duration(limit))))
     })?;
-    let (pipe, frames) = Pipe::new(signals);
+    let (pipe, frames) = Pipe::new(Signals::default(), is_interactive);
     tokio::spawn(read_stream(stream, pipe.clone()));
     tokio::spawn(post_frames(Poster { client, endpoint, headers, limit }, frames, pipe.clone()));
     Ok(pipe)

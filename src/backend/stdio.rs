@@ -14,27 +14,27 @@ pub(super) fn connect(
     settings: &ProcessSettings,
     backend: &str,
     tail: &StderrTail,
-    signals: Signals,
+    is_interactive: bool,
 ) -> Result<(Pipe, Child), Failure> {
     let (child, pipes) =
         Child::spawn(settings, backend, tail).map_err(|error| Failure::unavailable(error.to_string()))?;
     let Some(Pipes { stdin, stdout }) = pipes else {
         return Err(Failure::unavailable("the process has no standard streams"));
     };
-    Ok((over(stdin, stdout, backend, signals), child))
+    let (pipe, frames) = Pipe::new(Signals::default(), is_interactive);
+    run(pipe.clone(), frames, (stdout, stdin), backend);
+    Ok((pipe, child))
 }
 
-/// A pipe over any pair of byte streams.
-pub(super) fn over(
-    writer: impl AsyncWrite + Unpin + Send + 'static,
-    reader: impl AsyncRead + Unpin + Send + 'static,
+/// Moves the messages of a pipe over any pair of byte streams.
+fn run(
+    pipe: Pipe,
+    frames: mpsc::Receiver<Frame>,
+    (reader, writer): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
     backend: &str,
-    signals: Signals,
-) -> Pipe {
-    let (pipe, frames) = Pipe::new(signals.clone());
-    tokio::spawn(write_frames(writer, frames, signals));
-    tokio::spawn(read_lines(reader, pipe.clone(), backend.to_owned()));
-    pipe
+) {
+    tokio::spawn(write_frames(writer, frames, pipe.signals().clone()));
+    tokio::spawn(read_lines(reader, pipe, backend.to_owned()));
 }
 
 /// Ends, and so closes the child's standard input, when the connection is lost.
@@ -118,8 +118,9 @@ mod tests {
 
     fn pair() -> (Pipe, tokio::io::DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        let (reader, writer) = tokio::io::split(ours);
-        (over(writer, reader, "test", Signals::default()), theirs)
+        let (pipe, frames) = Pipe::new(Signals::default(), false);
+        run(pipe.clone(), frames, tokio::io::split(ours), "test");
+        (pipe, theirs)
     }
 
     #[tokio::test]

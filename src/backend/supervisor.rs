@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::protocol::Era;
+use crate::protocol::{ClientCapabilities, Era};
 use crate::resilience::{Backoff, jitter};
 
 use super::child::Child;
@@ -100,6 +100,7 @@ impl Supervisor {
             ids: &backend.ids,
             tail: &backend.tail,
             known: backend.known_era(),
+            capabilities: ClientCapabilities::default(),
         };
         let established = tokio::select! {
             established = attempt.run() => established?,
@@ -108,7 +109,7 @@ impl Supervisor {
         match self.fetch(&established.connection).await {
             Ok(()) => Ok(established),
             Err(failure) => {
-                end(established, &failure.message).await;
+                established.end(&failure.message).await;
                 Err(failure.into())
             }
         }
@@ -137,7 +138,8 @@ impl Supervisor {
         let reason = self.watch(&connection, established.child.as_mut()).await;
         let retry_at = Instant::now();
         self.backend.publish_state(State::Down { reason: reason.clone(), retry_at });
-        end(established, &reason).await;
+        self.backend.pool.close().await;
+        established.end(&reason).await;
         reason
     }
 
@@ -154,7 +156,11 @@ impl Supervisor {
                     self.fetch(connection).await
                 }
                 _ = refresh.tick() => self.fetch(connection).await,
-                _ = health.tick(), if connection.needs_health_checks() => {
+                _ = health.tick() => {
+                    self.backend.pool.sweep();
+                    if !connection.needs_health_checks() {
+                        continue;
+                    }
                     connection.check_health(self.backend.settings().timeouts.connect).await
                 }
             };
@@ -202,11 +208,4 @@ async fn ended(child: &mut Option<&mut Child>) -> String {
 async fn exit_reason(child: Option<&mut Child>, reason: String) -> String {
     let Some(child) = child else { return reason };
     timeout(EXIT_STATUS, child.ended()).await.unwrap_or(reason)
-}
-
-async fn end(established: Established, reason: &str) {
-    established.connection.close(reason).await;
-    if let Some(child) = established.child {
-        child.stop().await;
-    }
 }

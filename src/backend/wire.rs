@@ -1,6 +1,6 @@
 //! What every transport offers the rest of the room: send one request, read what comes back for it.
 
-use crate::protocol::{RawJson, Response};
+use crate::protocol::{Id, RawJson, Response, RpcError, frame};
 
 use super::Failure;
 use super::http::HttpReply;
@@ -20,6 +20,8 @@ pub(super) struct Outgoing {
 pub(super) enum WireEvent {
     /// Progress or a log message that belongs to the request.
     Notification { method: String, params: Option<RawJson> },
+    /// The backend asks something before it can answer; see [`Reply::respond`].
+    Question { id: Id, method: String, params: Option<RawJson> },
     /// The answer: its `result` or its `error`.
     Answer(Result<RawJson, RawJson>),
     /// There will be no answer.
@@ -48,11 +50,26 @@ impl Reply {
         }
     }
 
+    /// Answers a question of the backend.
+    pub(super) fn respond(&self, id: &Id, outcome: &Result<RawJson, RawJson>) {
+        let text = match outcome {
+            Ok(result) => frame::result(id, result),
+            Err(error) => frame::error(Some(id), error),
+        };
+        match self {
+            Self::Pipe(reply) => reply.post(text),
+            Self::Http(reply) => reply.post(text),
+        }
+    }
+
     /// Waits for the answer and drops everything that comes before it.
     pub(super) async fn answer(mut self) -> Result<Result<RawJson, RawJson>, Failure> {
         loop {
             match self.next().await {
                 WireEvent::Notification { .. } => {}
+                WireEvent::Question { id, method, .. } => {
+                    self.respond(&id, &Err(RpcError::method_not_found(&method).to_json()));
+                }
                 WireEvent::Answer(outcome) => return Ok(outcome),
                 WireEvent::Failed(failure) => return Err(failure),
             }

@@ -57,7 +57,7 @@ pub(super) async fn run(config: Config, options: &Options) -> anyhow::Result<Exi
         return Ok(ExitCode::SUCCESS);
     }
     telemetry::init(&telemetry::LogSettings { level: telemetry::LogLevel::Error, ..config.log.clone() })?;
-    let report = reach_all(config).await;
+    let report = reach_all(config).await?;
     if options.json {
         print_json(&json!(report))?;
     } else {
@@ -66,9 +66,9 @@ pub(super) async fn run(config: Config, options: &Options) -> anyhow::Result<Exi
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn reach_all(config: Config) -> Report {
+async fn reach_all(config: Config) -> anyhow::Result<Report> {
     let namer = Namer::new(&config.catalog);
-    let gateway = Gateway::start(config, Keep::Nothing);
+    let gateway = Gateway::start(config, Keep::Nothing)?;
     let progress = Progress::new();
     progress.show("reaching backends …");
     gateway.first_attempts(REACH).await;
@@ -78,7 +78,7 @@ async fn reach_all(config: Config) -> Report {
     gateway.stop().await;
     let ok = status.backends.iter().all(|backend| backend.snapshot.state == "ready")
         && findings.iter().all(|finding| finding.severity != "refused");
-    Report { status, findings, ok }
+    Ok(Report { status, findings, ok })
 }
 
 fn findings(catalog: &Catalog, namer: &Namer) -> Vec<ToolFinding> {

@@ -36,7 +36,7 @@ pub(super) struct Target {
 /// A gateway to ask, ours or a running one's mirror.
 pub(super) async fn reach(file: &Path, target: &Target) -> anyhow::Result<Gateway> {
     if let Some(url) = &target.url {
-        let gateway = mirror(Config::empty(file), url, target.token.as_ref()).await;
+        let gateway = mirror(Config::empty(file), url, target.token.as_ref()).await?;
         if let Some(reason) = down(&gateway) {
             bail!("no gateway to ask at {url}: {reason}");
         }
@@ -45,7 +45,7 @@ pub(super) async fn reach(file: &Path, target: &Target) -> anyhow::Result<Gatewa
     let config = config::load(file)?;
     let url = Url::parse(&format!("http://{}/mcp", config.server.listen))
         .context("failed to name the gateway's URL")?;
-    let running = mirror(Config::empty(file), &url, target.token.as_ref()).await;
+    let running = mirror(Config::empty(file), &url, target.token.as_ref()).await?;
     match down(&running) {
         None => return Ok(running),
         Some(reason) if reason.contains("HTTP") => {
@@ -55,7 +55,7 @@ pub(super) async fn reach(file: &Path, target: &Target) -> anyhow::Result<Gatewa
     }
     say(&format!("no gateway at {url}; starting the backends for this command"));
     telemetry::init(&telemetry::LogSettings { level: telemetry::LogLevel::Error, ..config.log.clone() })?;
-    let gateway = Gateway::start(config, Keep::Nothing);
+    let gateway = Gateway::start(config, Keep::Nothing)?;
     let progress = Progress::new();
     progress.show("starting backends …");
     gateway.first_attempts(START).await;
@@ -64,7 +64,7 @@ pub(super) async fn reach(file: &Path, target: &Target) -> anyhow::Result<Gatewa
 }
 
 /// A gateway whose only backend is another gateway, shown under its own names.
-async fn mirror(mut config: Config, url: &Url, token: Option<&SecretString>) -> Gateway {
+async fn mirror(mut config: Config, url: &Url, token: Option<&SecretString>) -> anyhow::Result<Gateway> {
     let headers = token.map(|token| {
         let value = SecretString::from(format!("Bearer {}", token.expose_secret()));
         BTreeMap::from([("Authorization".to_owned(), value)])
@@ -77,9 +77,9 @@ async fn mirror(mut config: Config, url: &Url, token: Option<&SecretString>) -> 
         identity: String::new(),
         revision: 0,
     }];
-    let gateway = Gateway::start(config, Keep::Nothing);
+    let gateway = Gateway::start(config, Keep::Nothing)?;
     gateway.first_attempts(START).await;
-    gateway
+    Ok(gateway)
 }
 
 fn down(gateway: &Gateway) -> Option<String> {

@@ -36,7 +36,7 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
     tokio::spawn(signals(shutdown.clone()));
     if options.stdio {
         // No operators' listener: each client that starts a gateway of its own would fight for its port.
-        Gateway::start(config, Keep::Catalog).serve_stdio(shutdown).await?;
+        Gateway::start(config, Keep::Catalog)?.serve_stdio(shutdown).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let clients = bind(config.server.listen, "server.listen").await?;
@@ -45,7 +45,7 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
         false => None,
     };
     let address = clients.local_addr().context("failed to read the address listened on")?;
-    let gateway = Gateway::start(config, Keep::Catalog);
+    let gateway = Gateway::start(config, Keep::Catalog)?;
     let router = std::sync::Arc::clone(gateway.router());
     let about = banner::About::of(&gateway, address, operators.as_ref());
     // Clients are served at once; the summary follows when there is something to sum up.

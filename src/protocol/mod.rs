@@ -3,6 +3,7 @@
 //! Nothing here does I/O or reads a clock. Relayed JSON stays text ([`RawJson`]): it is checked once,
 //! cut into members where the gateway must look or rewrite, and never rebuilt from a typed model.
 
+mod capabilities;
 mod envelope;
 mod error;
 mod guard;
@@ -15,6 +16,7 @@ mod revision;
 mod sse;
 mod uri_template;
 
+pub use capabilities::{ClientCapabilities, question, relayable};
 pub use envelope::{Batch, Id, Malformed, Message, Response, frame, parse, parse_batch};
 pub use error::{RpcError, code};
 pub use guard::{MAX_DEPTH, scan};

@@ -3,7 +3,8 @@
 
 use crate::catalog::{Catalog, Route};
 use crate::protocol::{
-    Era, HopMeta, LogLevel, Object, RawJson, Revision, Routed, code, meta_key, method, rewrite_meta,
+    ClientCapabilities, Era, HopMeta, LogLevel, Object, RawJson, Revision, Routed, code, meta_key, method,
+    relayable, rewrite_meta,
 };
 
 use super::exchange::Event;
@@ -46,19 +47,23 @@ fn hop_meta(caller: &Caller, revision: Revision, id: u64) -> HopMeta {
     if revision.era() == Era::Legacy {
         return HopMeta { progress_token, ..HopMeta::default() };
     }
-    // A question of a modern backend is relayed to a modern client as it is; a legacy client has no
-    // way to be asked here, so no capability of its is claimed.
+    // Never more than this client declared, and of a legacy client only what can be bridged.
     let client_capabilities = match caller.revision.era() {
-        Era::Modern => Some(caller.capabilities.clone()),
-        Era::Legacy => None,
+        Era::Modern => relayable(&caller.capabilities),
+        Era::Legacy => ClientCapabilities::read(&caller.capabilities, caller.revision).to_json(),
     };
     HopMeta {
         revision: Some(revision),
-        client_capabilities,
+        client_capabilities: Some(client_capabilities),
         client_info: Some(RawJson::of(&crate::protocol::gateway_info())),
         log_level: caller.log_level,
         progress_token,
     }
+}
+
+/// Whether a modern backend's answer is a wish for input.
+pub(super) fn wants_input(result: &RawJson) -> bool {
+    result.get("resultType").is_some_and(|kind| kind.as_str() == "\"input_required\"")
 }
 
 /// A notification as the client gets it; `None` if it is not for this client.

@@ -4,7 +4,13 @@
 //! |---|---|
 //! | `router.rs` | what can a server ask of the gateway behind it? |
 //! | `request.rs` | what is a request, once transport and era no longer matter? |
-//! | `exchange.rs` | what happens between a request and its answer? |
+//! | `exchange.rs` | what does a client hear between its request and its answer? |
+//! | `driver.rs` | what happens in between? |
+//! | `bridge.rs` | how do the eras meet when a backend asks something? |
+//! | `question.rs` | how does an answer find its way back? |
+//! | `parking.rs` | where does a call wait for a modern client? |
+//! | `seal.rs` | what may a client keep for us? |
+//! | `account.rs` | who counts and logs the call? |
 //! | `target.rs` | which backend owns it, and under which name? |
 //! | `hop.rs` | what is rewritten on the way there and back? |
 //! | `failure.rs` | how is a call answered that no backend answered? |
@@ -14,20 +20,28 @@
 //!
 //! This room joins the catalog and the backends, which do not know each other.
 
+mod account;
+mod bridge;
+mod driver;
 mod exchange;
 mod failure;
 mod fleet;
 mod hop;
+mod parking;
+mod question;
 mod refresh;
 mod request;
 #[expect(clippy::module_inception, reason = "the room's main type lives in the file of its name")]
 mod router;
+mod seal;
 mod status;
 mod target;
 
 pub use exchange::{Event, Exchange};
 pub use fleet::{Fleet, Member};
+pub use question::Answerer;
 pub use refresh::Changes;
 pub use request::{Caller, Inbound, Principal, RequestId};
 pub use router::{ListPage, Router};
+pub use seal::Sealer;
 pub use status::{BackendStatus, Status};

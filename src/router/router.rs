@@ -17,8 +17,10 @@ use crate::telemetry::CallMetrics;
 
 use super::exchange::Exchange;
 use super::fleet::Fleet;
+use super::parking::Parking;
 use super::refresh::{Changes, Counters, merge};
 use super::request::Inbound;
+use super::seal::Sealer;
 
 /// How long a modern client may use a list without asking again, in milliseconds; a change is told
 /// to those who listen.
@@ -37,6 +39,8 @@ pub struct Router {
     metrics: DashMap<Counted, Arc<CallMetrics>>,
     /// What was last written to disk.
     kept: Mutex<BTreeMap<String, KeptListing>>,
+    sealer: Sealer,
+    parking: Arc<Parking>,
 }
 
 /// One page of a list, ready to be put into a result.
@@ -54,7 +58,7 @@ pub struct ListPage {
 
 impl Router {
     /// A router whose catalog holds what was kept of `fleet`.
-    pub fn new(settings: CatalogSettings, fleet: Fleet) -> Arc<Self> {
+    pub fn new(settings: CatalogSettings, fleet: Fleet, sealer: Sealer) -> Arc<Self> {
         let catalog = merge(1, &settings, &fleet);
         Arc::new(Self {
             settings,
@@ -63,6 +67,8 @@ impl Router {
             counters: watch::Sender::default(),
             metrics: DashMap::new(),
             kept: Mutex::default(),
+            sealer,
+            parking: Arc::default(),
         })
     }
 
@@ -121,6 +127,14 @@ impl Router {
     /// The backends, in the order of the configuration.
     pub fn backends(&self) -> Vec<Arc<Backend>> {
         self.fleet.load().members().iter().map(|member| Arc::clone(&member.backend)).collect()
+    }
+
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    pub(super) fn parking(&self) -> &Arc<Parking> {
+        &self.parking
     }
 
     pub(super) fn settings(&self) -> &CatalogSettings {

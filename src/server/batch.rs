@@ -63,7 +63,10 @@ fn begin(server: &Server, session: &Session, item: Result<Message, Box<Malformed
             legacy::notice(session, &method, params.as_ref());
             return Begun::Silent;
         }
-        Ok(Message::Response(_)) => return Begun::Silent,
+        Ok(Message::Response(response)) => {
+            session.calls.answer(response);
+            return Begun::Silent;
+        }
         Err(malformed) => {
             return Begun::Answered(frame::error(malformed.id.as_ref(), &malformed.error.to_json()));
         }

@@ -1,18 +1,23 @@
-//! Which calls of a client are running, so that it can cancel one and their end can cancel all?
+//! Which calls of a client are running, so that it can cancel one and their end can cancel all, and what
+//! was the client asked meanwhile?
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::protocol::{Id, RawJson};
+use crate::protocol::{Id, RawJson, Response, frame};
+use crate::router::Answerer;
 
 /// The calls of one session.
 pub(super) struct Calls {
     running: Mutex<HashMap<u64, (Id, CancellationToken)>>,
     serial: AtomicU64,
+    /// Questions to the client: id → the call it is asked for, and who takes the answer.
+    asked: Mutex<HashMap<u64, (u64, Answerer)>>,
     ended: CancellationToken,
 }
 
@@ -21,6 +26,7 @@ impl Calls {
         Arc::new(Self {
             running: Mutex::default(),
             serial: AtomicU64::new(0),
+            asked: Mutex::default(),
             ended: CancellationToken::new(),
         })
     }
@@ -49,6 +55,15 @@ impl Calls {
         }
     }
 
+    /// Takes the client's answer to a question; one that was never asked, or is over, means nothing.
+    pub(super) fn answer(&self, response: Response) {
+        let id = response.id.as_ref().and_then(Id::as_number);
+        let asked = id.and_then(|id| self.asked.lock().remove(&id));
+        if let Some((_, answerer)) = asked {
+            answerer.answer(response.outcome);
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.running.lock().len()
     }
@@ -72,6 +87,13 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// The message that puts a question to the client; its answer comes through [`Calls::answer`].
+    pub(super) fn ask(&self, method: &str, params: Option<&RawJson>, answerer: Answerer) -> Bytes {
+        let id = self.calls.serial.fetch_add(1, Ordering::Relaxed);
+        self.calls.asked.lock().insert(id, (self.serial, answerer));
+        frame::request(&Id::number(id), method, params)
+    }
+
     /// Runs `work` unless the call is cancelled; then `None`.
     pub(super) async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.cancelled.run_until_cancelled(work).await
@@ -81,6 +103,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.calls.running.lock().remove(&self.serial);
+        self.calls.asked.lock().retain(|_, (serial, _)| *serial != self.serial);
     }
 }
 

@@ -1,5 +1,13 @@
 //! Does the gateway keep its promises? Through real connections, real processes and the real program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod binary;
+mod catalog;
+mod eras;
 mod fidelity;
+mod http;
+mod ids;
+mod isolation;
+mod rooms;
+mod sse_pair;
 mod support;

@@ -1,8 +1,9 @@
 //! An MCP server over standard input and output that answers with the very bytes it was sent.
 //!
 //! `raw_stdio legacy` speaks 2025-11-25, `raw_stdio modern` 2026-07-28. Its tools: `echo` answers with
-//! the arguments, and with the text of all parameters; `fail` fails with the arguments as the error's
-//! data; `die` ends the process; `hang` never answers.
+//! the arguments, and with the text of all parameters; `swap` answers each second call first, progress
+//! before the answer; `fail` fails with the arguments as the error's data; `hang` never answers;
+//! `cancelled` tells which requests hang and which of them were cancelled; `pid` tells who answers.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead as _, Write as _};
@@ -24,53 +25,121 @@ struct Call<'a> {
     name: String,
     #[serde(borrow)]
     arguments: &'a RawValue,
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<Meta<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow, rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Cancelled<'a> {
+    #[serde(borrow, rename = "requestId")]
+    request_id: &'a RawValue,
+}
+
+#[derive(Default)]
+struct Server {
+    is_modern: bool,
+    /// The messages of a call that waits for the next to be answered first.
+    held: Option<String>,
+    hanging: Vec<String>,
+    cancelled: Vec<String>,
 }
 
 fn main() {
     let is_modern = std::env::args().nth(1).as_deref() == Some("modern");
+    let mut server = Server { is_modern, ..Server::default() };
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         let Ok(request) = serde_json::from_str::<Request<'_>>(&line) else { continue };
-        let Some(id) = request.id else { continue };
-        if let Some(outcome) = answer(is_modern, &request) {
-            let mut out = std::io::stdout().lock();
-            writeln!(out, r#"{{"jsonrpc":"2.0","id":{id},{outcome}}}"#).unwrap();
-            out.flush().unwrap();
-        }
+        let answers = server.take(&request);
+        let mut out = std::io::stdout().lock();
+        out.write_all(answers.unwrap_or_default().as_bytes()).unwrap();
+        out.flush().unwrap();
     }
 }
 
-/// The `result` or the `error` member.
-fn answer(is_modern: bool, request: &Request<'_>) -> Option<String> {
-    let result = match (request.method.as_str(), is_modern) {
-        ("server/discover", true) => {
-            r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#.to_owned()
-        }
-        ("initialize", false) => {
-            r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"raw","version":"1"}}"#
-                .to_owned()
-        }
-        ("tools/list", _) => {
-            let tools = ["echo", "fail", "die", "hang"];
-            let tool = |name| format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#);
-            format!(r#"{{"tools":[{}]}}"#, tools.map(tool).join(","))
-        }
-        ("tools/call", _) => return call(request.params?),
-        _ => return Some(r#""error":{"code":-32601,"message":"method not found"}"#.to_owned()),
-    };
-    Some(format!(r#""result":{result}"#))
-}
+impl Server {
+    /// The lines to answer with.
+    fn take(&mut self, request: &Request<'_>) -> Option<String> {
+        let Some(id) = request.id else {
+            if request.method == "notifications/cancelled" {
+                let cancelled: Cancelled<'_> = serde_json::from_str(request.params?.get()).unwrap();
+                self.cancelled.push(cancelled.request_id.get().to_owned());
+            }
+            return None;
+        };
+        let outcome = match (request.method.as_str(), self.is_modern) {
+            ("server/discover", true) => format!(
+                r#""result":{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{CAPABILITIES}}}"#
+            ),
+            ("initialize", false) => format!(
+                r#""result":{{"protocolVersion":"2025-11-25","capabilities":{CAPABILITIES},"serverInfo":{{"name":"raw","version":"1"}}}}"#
+            ),
+            ("tools/list", _) => format!(r#""result":{{"tools":[{}]}}"#, TOOLS.map(tool).join(",")),
+            ("tools/call", _) => return self.call(id, request.params?),
+            _ => r#""error":{"code":-32601,"message":"method not found"}"#.to_owned(),
+        };
+        Some(message(id.get(), &outcome))
+    }
 
-fn call(params: &RawValue) -> Option<String> {
-    let call: Call<'_> = serde_json::from_str(params.get()).unwrap();
-    let arguments = call.arguments;
-    match call.name.as_str() {
-        "echo" => {
+    fn call(&mut self, id: &RawValue, params: &RawValue) -> Option<String> {
+        let call: Call<'_> = serde_json::from_str(params.get()).unwrap();
+        let (id, arguments) = (id.get(), call.arguments);
+        let echo = || {
             let seen = serde_json::to_string(params.get()).unwrap();
-            Some(format!(r#""result":{{"content":[],"echo":{arguments},"seen":{seen}}}"#))
+            message(id, &format!(r#""result":{{"content":[],"echo":{arguments},"seen":{seen}}}"#))
+        };
+        match call.name.as_str() {
+            "echo" => Some(echo()),
+            "swap" => {
+                let own = progress(&call) + &echo();
+                let first = self.held.take().map(|held| own.clone() + &held);
+                self.held = first.is_none().then_some(own);
+                first
+            }
+            "fail" => Some(message(
+                id,
+                &format!(r#""error":{{"code":-31999,"message":"as asked","data":{arguments}}}"#),
+            )),
+            "cancelled" => {
+                let (hanging, cancelled) = (self.hanging.join(","), self.cancelled.join(","));
+                Some(message(
+                    id,
+                    &format!(r#""result":{{"content":[],"hanging":[{hanging}],"cancelled":[{cancelled}]}}"#),
+                ))
+            }
+            "pid" => {
+                let pid = std::process::id();
+                Some(message(id, &format!(r#""result":{{"content":[],"pid":{pid}}}"#)))
+            }
+            _ => {
+                self.hanging.push(id.to_owned());
+                None
+            }
         }
-        "fail" => Some(format!(r#""error":{{"code":-31999,"message":"as asked","data":{arguments}}}"#)),
-        "die" => std::process::abort(),
-        _ => None,
     }
+}
+
+const CAPABILITIES: &str = r#"{"tools":{}}"#;
+const TOOLS: [&str; 6] = ["echo", "swap", "fail", "hang", "cancelled", "pid"];
+
+fn tool(name: &str) -> String {
+    format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#)
+}
+
+fn message(id: &str, outcome: &str) -> String {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{outcome}}}\n")
+}
+
+/// A progress notification whose message is the arguments; nothing, if none is wanted.
+fn progress(call: &Call<'_>) -> String {
+    let Some(token) = call.meta.as_ref().and_then(|meta| meta.progress_token) else { return String::new() };
+    let message = serde_json::to_string(call.arguments.get()).unwrap();
+    let params = format!(r#"{{"progressToken":{token},"progress":1,"message":{message}}}"#);
+    format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}\n")
 }

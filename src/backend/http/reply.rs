@@ -58,6 +58,11 @@ impl HttpReply {
         self.response.headers().get(header::SESSION_ID).cloned()
     }
 
+    /// Sends the answer to a question.
+    pub(in super::super) fn post(&self, text: Bytes) {
+        post(&self.guard.connection, text);
+    }
+
     /// Drops the reply without cancelling: the backend did not take the request.
     pub(super) fn forget(mut self) {
         self.guard.armed = false;
@@ -67,7 +72,7 @@ impl HttpReply {
     pub(in super::super) async fn next(&mut self) -> WireEvent {
         loop {
             if let Some(event) = self.pending.pop_front() {
-                self.guard.armed &= matches!(event, WireEvent::Notification { .. });
+                self.guard.armed &= !matches!(event, WireEvent::Answer(_) | WireEvent::Failed(_));
                 return event;
             }
             match self.response.chunk().await {
@@ -161,6 +166,9 @@ impl HttpReply {
                 self.pending.push_back(WireEvent::Notification { method, params });
             }
             Message::Notification { method, .. } => self.guard.connection.signals.notification(&method),
+            Message::Request { id, method, params } if self.guard.connection.may_ask(&method) => {
+                self.pending.push_back(WireEvent::Question { id, method, params });
+            }
             Message::Request { id, method, .. } => answer(&self.guard.connection, &id, &method),
         }
     }
@@ -219,6 +227,10 @@ pub(super) fn answer(connection: &Arc<HttpConnection>, id: &Id, name: &str) {
         Ok(result) => frame::result(id, &result),
         Err(error) => frame::error(Some(id), &error),
     };
+    post(connection, text);
+}
+
+fn post(connection: &Arc<HttpConnection>, text: Bytes) {
     let connection = Arc::clone(connection);
     tokio::spawn(async move { connection.post_silent(text).await });
 }

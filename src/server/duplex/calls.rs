@@ -22,6 +22,9 @@ impl Duplex {
                     Event::Notification { method, params } => {
                         duplex.outbox.send(frame::notification(method, Some(&params))).await;
                     }
+                    Event::Question { method, params, answerer } => {
+                        duplex.outbox.send(call.ask(&method, params.as_ref(), answerer)).await;
+                    }
                     Event::Answer(answer) => {
                         // Out of the table first: the client may use the id again once it has the answer.
                         drop(call);

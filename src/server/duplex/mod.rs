@@ -84,7 +84,7 @@ impl Duplex {
         match parse(&text) {
             Ok(Message::Request { id, method, params }) => self.request(id, &method, params).await,
             Ok(Message::Notification { method, params }) => self.notification(&method, params.as_ref()),
-            Ok(Message::Response(_)) => {}
+            Ok(Message::Response(response)) => self.calls.answer(response),
             Err(malformed) => self.refuse_malformed(*malformed).await,
         }
     }

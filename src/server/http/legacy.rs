@@ -11,7 +11,9 @@ use super::relay::Relay;
 use super::respond::{self, Body, empty, json};
 use super::sessions::HttpSession;
 use super::stream;
-use crate::protocol::{Era, Id, Malformed, Message, RawJson, Revision, RpcError, frame, header, method};
+use crate::protocol::{
+    self, Era, Id, Malformed, Message, RawJson, Revision, RpcError, frame, header, method,
+};
 use crate::server::answers::Work;
 use crate::server::calls::Calls;
 use crate::server::error::Error;
@@ -63,9 +65,9 @@ pub(super) fn notification(
     Ok(empty(StatusCode::ACCEPTED))
 }
 
-/// Takes an answer; the gateway asks its clients nothing yet, so it belongs to nothing.
-pub(super) fn response(context: &Context) -> Result<Response<Body>, Error> {
-    session_of(context)?;
+/// Takes the client's answer to a question of a backend.
+pub(super) fn response(context: &Context, response: protocol::Response) -> Result<Response<Body>, Error> {
+    session_of(context)?.session.calls.answer(response);
     Ok(empty(StatusCode::ACCEPTED))
 }
 

@@ -32,11 +32,11 @@ pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Respons
                 Era::Legacy => legacy::notification(&context, &method, params.as_ref()),
             }
         }
-        Message::Response(_) => match era_of(&context.headers, "", &RequestMeta::default()) {
+        Message::Response(response) => match era_of(&context.headers, "", &RequestMeta::default()) {
             Era::Modern => {
                 Err(Error::invalid(RpcError::invalid_request("clients of this revision send no responses")))
             }
-            Era::Legacy => legacy::response(&context),
+            Era::Legacy => legacy::response(&context, response),
         },
     }
 }

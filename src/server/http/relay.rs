@@ -98,6 +98,11 @@ impl Relay {
                 Step::Event(Event::Answer(answer)) => {
                     return out.message(&answer_frame(&self.id, self.era, answer)).await;
                 }
+                Step::Event(Event::Question { method, params, answerer }) => {
+                    if let Some(call) = &self.call {
+                        out.message(&call.ask(&method, params.as_ref(), answerer)).await;
+                    }
+                }
                 Step::Silence => out.comment().await,
                 Step::Cancelled => return,
             }

@@ -106,6 +106,7 @@ def pypi(place):
         ],
         bad=Call("get_current_time", {"timezone": "Nowhere/Land"}, "Nowhere/Land"),
     )
+    write = "INSERT OR REPLACE INTO engines VALUES ('2–8–2')"
     query = "SELECT wheel, 6 * 7 AS answer FROM engines"
     yield Server(
         "sqlite",
@@ -113,7 +114,7 @@ def pypi(place):
         stdio(place.cache / "previous/bin/mcp-server-sqlite", "--db-path", place.work / "engines.db"),
         good=[
             Call("create_table", {"query": "CREATE TABLE IF NOT EXISTS engines (wheel TEXT UNIQUE)"}, "success"),
-            Call("write_query", {"query": "INSERT OR REPLACE INTO engines VALUES ('2–8–2')"}, "[{'affected_rows': 1}]"),
+            Call("write_query", {"query": write}, "[{'affected_rows': 1}]"),
             Call("read_query", {"query": query}, "[{'wheel': '2–8–2', 'answer': 42}]"),
         ],
         bad=Call("read_query", {}, "'query' is a required property"),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::text;
-use crate::support::gateway::raw_stdio;
+use crate::support::gateway::raw_stdio_entry;
 use crate::support::{Answer, Asked, Client, Message, RawBackend, Speaks, Yard, member};
 
 const TOOLS: &str =
@@ -30,7 +30,7 @@ impl Scene {
         let mut entries: String =
             OVER_HTTP.iter().zip(&backends).map(|(name, backend)| backend.entry(name)).collect();
         for (name, era) in OVER_PIPES.iter().zip(["legacy", "modern"]) {
-            entries += &format!("  {name}: {{ command: \"{}\", args: [{era}] }}\n", raw_stdio().display());
+            entries += &raw_stdio_entry(name, era, "");
         }
         let yard = Yard::of(&entries).await;
         let clients = [Client::legacy(&yard.url).await, Client::modern(&yard.url)];

@@ -9,6 +9,7 @@ pub(super) fn value(lines: bool) -> BoxedStrategy<String> {
     let leaf = prop_oneof![
         2 => number(),
         2 => string(),
+        1 => Just(r#""\ud800 alone""#.to_owned()),
         1 => prop::sample::select(vec!["null", "true", "false", "{}", "[]", "[ ]"]).prop_map(str::to_owned),
     ];
     let tree = leaf.prop_recursive(6, 48, 6, move |inner| {

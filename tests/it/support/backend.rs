@@ -21,7 +21,7 @@ use super::message::{Message, error, result};
 /// The era a backend speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaks {
-    /// 2025-11-25, in a session.
+    /// 2025-11-25, in a session that is called `session-1`, the next one `session-2`.
     Legacy,
     /// 2026-07-28.
     Modern,
@@ -45,6 +45,8 @@ pub(crate) enum Answer {
     Http(u16, String),
     /// Whole messages as events, until the sender is dropped.
     Events(Receiver<String>),
+    /// The ordinary thing.
+    Ordinary,
     /// When the future says so.
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
 }
@@ -90,7 +92,12 @@ impl RawBackend {
 
     /// A line of configuration for it.
     pub(crate) fn entry(&self, name: &str) -> String {
-        format!("  {name}: {{ url: \"{}\", type: http }}\n", self.url)
+        self.entry_with(name, "type: http")
+    }
+
+    /// The same, with more settings.
+    pub(crate) fn entry_with(&self, name: &str, settings: &str) -> String {
+        format!("  {name}: {{ url: \"{}\", {settings} }}\n", self.url)
     }
 
     /// Every message with this method so far.
@@ -133,9 +140,12 @@ impl Peer {
         let message = Message::parse(&body).unwrap_or_default();
         let asked = Asked { verb: parts.method, headers: parts.headers, message };
         self.asked.lock().push(asked.clone());
-        let mut answer = (self.script)(&asked).unwrap_or_else(|| self.ordinary(&asked));
+        let mut answer = (self.script)(&asked).unwrap_or(Answer::Ordinary);
         while let Answer::Later(later) = answer {
             answer = later.await;
+        }
+        if matches!(answer, Answer::Ordinary) {
+            answer = self.ordinary(&asked);
         }
         let id = asked.message.id.as_deref().unwrap_or("null");
         let mut response = match answer {
@@ -143,10 +153,12 @@ impl Peer {
             Answer::Error(text) => respond(200, "application/json", Body::of(error(id, &text))),
             Answer::Http(status, text) => respond(status, "application/json", Body::of(text)),
             Answer::Events(events) => respond(200, "text/event-stream", Body::Events(events)),
-            Answer::Later(_) => unreachable!(),
+            Answer::Ordinary | Answer::Later(_) => unreachable!(),
         };
         if asked.message.method == "initialize" {
-            response.headers_mut().insert("mcp-session-id", "first".parse().unwrap());
+            let opened =
+                self.asked.lock().iter().filter(|asked| asked.message.method == "initialize").count();
+            response.headers_mut().insert("mcp-session-id", format!("session-{opened}").parse().unwrap());
         }
         response
     }

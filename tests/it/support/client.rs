@@ -180,16 +180,33 @@ impl Events {
         }
     }
 
+    /// The name and the data of the next event, whatever it holds.
+    pub(crate) async fn next_named(&mut self) -> Option<(String, String)> {
+        loop {
+            if let Some(event) = self.cut_event() {
+                let field =
+                    |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+                return Some((field("event: ").to_owned(), field("data: ").to_owned()));
+            }
+            let chunk = within("the next event", self.response.chunk()).await.ok().flatten()?;
+            self.text.extend_from_slice(&chunk);
+        }
+    }
+
     fn cut(&mut self) -> Option<Message> {
         while self.is_stream {
-            let end = self.text.windows(2).position(|pair| pair == b"\n\n")?;
-            let event: Vec<u8> = self.text.drain(..end + 2).collect();
-            let event = String::from_utf8(event).unwrap();
+            let event = self.cut_event()?;
             let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
             if let Some(message) = Message::parse(data.join("\n").as_bytes()) {
                 return Some(message);
             }
         }
         None
+    }
+
+    fn cut_event(&mut self) -> Option<String> {
+        let end = self.text.windows(2).position(|pair| pair == b"\n\n")?;
+        let event: Vec<u8> = self.text.drain(..end + 2).collect();
+        Some(String::from_utf8(event).unwrap())
     }
 }

@@ -52,7 +52,7 @@ impl Yard {
         let config = parsed.unwrap_or_else(|problems| panic!("{problems}"));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-        let gateway = Gateway::start(config, keep);
+        let gateway = Gateway::start(config, keep).unwrap();
         let (router, shutdown) = (Arc::clone(gateway.router()), CancellationToken::new());
         let task = tokio::spawn(gateway.serve(listener, None, shutdown.clone()));
         Self { url, router, shutdown, task, _directory: None }
@@ -119,4 +119,9 @@ pub(crate) fn raw_stdio() -> PathBuf {
     let program = directory.join("examples").join("raw_stdio");
     assert!(program.exists(), "{} is missing: `cargo build --example raw_stdio` makes it", program.display());
     program
+}
+
+/// A line of configuration for [`raw_stdio`], in one of the two eras.
+pub(crate) fn raw_stdio_entry(name: &str, era: &str, settings: &str) -> String {
+    format!("  {name}: {{ command: \"{}\", args: [{era}], {settings} }}\n", raw_stdio().display())
 }

@@ -2,8 +2,10 @@
 
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod demo;
 pub(crate) mod gateway;
 pub(crate) mod message;
+pub(crate) mod peer;
 pub(crate) mod poll;
 pub(crate) mod process;
 

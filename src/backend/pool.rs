@@ -1,0 +1,145 @@
+//! Connections for calls whose client can be asked something.
+//!
+//! A legacy server is told once per connection what it may ask, and over a pipe nothing says which
+//! call a question is about. So a client that can be asked gets a connection that was opened with just
+//! its capabilities, for one call at a time. The connection last given back is taken first: while
+//! calls do not overlap, they all meet the same server session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::protocol::ClientCapabilities;
+
+use super::connection::{Connection, Established};
+
+/// A connection nobody used for so long is closed.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The connections of one backend beside its shared one.
+#[derive(Debug)]
+pub(super) struct Pool {
+    idle: Mutex<Vec<Pooled>>,
+    places: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Pooled {
+    capabilities: ClientCapabilities,
+    established: Established,
+    since: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    /// A pool of at most `size` connections.
+    pub(super) fn new(size: usize) -> Arc<Self> {
+        Arc::new(Self { idle: Mutex::default(), places: Arc::new(Semaphore::new(size)) })
+    }
+
+    /// A connection that is open already.
+    pub(super) fn take(self: &Arc<Self>, capabilities: ClientCapabilities) -> Option<Lease> {
+        loop {
+            let pooled = {
+                let mut idle = self.idle.lock();
+                let at = idle.iter().rposition(|pooled| pooled.capabilities == capabilities)?;
+                idle.remove(at)
+            };
+            if pooled.established.connection.signals().is_lost() {
+                discard(pooled.established);
+                continue;
+            }
+            return Some(Lease::pooled(self, pooled));
+        }
+    }
+
+    /// Room for one more connection; the one that was idle longest makes room if need be.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let free = || Arc::clone(&self.places).try_acquire_owned().ok();
+        free().or_else(|| {
+            let mut idle = self.idle.lock();
+            let oldest = (!idle.is_empty()).then(|| idle.remove(0))?;
+            drop(idle);
+            discard(oldest.established);
+            Some(oldest._place)
+        })
+    }
+
+    /// Lends a connection that was just opened.
+    pub(super) fn lend(
+        self: &Arc<Self>,
+        capabilities: ClientCapabilities,
+        established: Established,
+        place: OwnedSemaphorePermit,
+    ) -> Lease {
+        Lease::pooled(self, Pooled { capabilities, established, since: Instant::now(), _place: place })
+    }
+
+    /// Closes what nobody used for a while.
+    pub(super) fn sweep(&self) {
+        let expired: Vec<Pooled> = {
+            let mut idle = self.idle.lock();
+            idle.extract_if(.., |pooled| pooled.since.elapsed() >= IDLE).collect()
+        };
+        expired.into_iter().for_each(|pooled| discard(pooled.established));
+    }
+
+    /// Closes everything that is not lent.
+    pub(super) async fn close(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock());
+        for pooled in idle {
+            pooled.established.end("the backend is being disconnected").await;
+        }
+    }
+}
+
+fn discard(established: Established) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move { established.end("the connection is not needed any more").await });
+    }
+}
+
+/// A connection for the length of one call.
+#[derive(Debug)]
+pub(super) struct Lease {
+    connection: Arc<Connection>,
+    /// None for the shared connection.
+    pooled: Option<(Arc<Pool>, Pooled)>,
+    is_clean: bool,
+}
+
+impl Lease {
+    /// The connection that everybody uses.
+    pub(super) fn shared(connection: Arc<Connection>) -> Self {
+        Self { connection, pooled: None, is_clean: true }
+    }
+
+    fn pooled(pool: &Arc<Pool>, pooled: Pooled) -> Self {
+        let connection = Arc::clone(&pooled.established.connection);
+        Self { connection, pooled: Some((Arc::clone(pool), pooled)), is_clean: false }
+    }
+
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// Says that the call was answered: nothing that comes later can be about it.
+    pub(super) fn finish(&mut self) {
+        self.is_clean = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some((pool, mut pooled)) = self.pooled.take() else { return };
+        // A question about a call that was given up must not reach the next one's client.
+        if !self.is_clean || self.connection.signals().is_lost() {
+            return discard(pooled.established);
+        }
+        pooled.since = Instant::now();
+        pool.idle.lock().push(pooled);
+    }
+}

@@ -1,0 +1,334 @@
+//! How the two eras meet when a backend asks something in the middle of a call.
+//!
+//! | client ↓ backend → | modern: answers `input_required` | legacy: sends a request |
+//! |---|---|---|
+//! | modern | relayed; `requestState` sealed | the call is parked, the client answered `input_required` |
+//! | legacy | the client is asked, the call made again with its answers | the client is asked, the backend answered |
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::backend::{CallEvent, Failure, FailureKind, Sent};
+use crate::protocol::{Id, Object, RawJson, RpcError};
+use crate::telemetry::Outcome;
+
+use super::driver::{Calling, Driver, Stage};
+use super::exchange::Event;
+use super::failure::CallFailure;
+use super::parking::{Asked, PATIENCE, Parked};
+use super::question::{Origin, as_input, for_legacy, for_modern, not_declared};
+use super::seal::{Sealed, digest_of, expiry};
+use super::target::Target;
+
+/// Questions that come together are shown together.
+const COALESCE: Duration = Duration::from_millis(10);
+/// How often a backend may ask for input before its call is given up.
+const ROUNDS: u32 = 10;
+/// How long a relayed state stays valid.
+const STATE: Duration = Duration::from_secs(3600);
+
+/// What `requestState` holds while a client has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// A call stands in the parking.
+    Parked(u64),
+    /// A modern backend's own state.
+    Relayed(String),
+}
+
+/// A modern backend's wish for input, while a legacy client is asked for it.
+pub(super) struct Asking {
+    target: Target,
+    rounds: u32,
+    state: Option<RawJson>,
+    /// Still to be asked.
+    waiting: VecDeque<(String, String, Option<RawJson>)>,
+    responses: Object,
+    deadline: Instant,
+}
+
+impl Driver {
+    /// A legacy backend asks.
+    pub(super) async fn question(
+        &mut self,
+        mut calling: Box<Calling>,
+        id: Id,
+        method: String,
+        params: Option<RawJson>,
+    ) -> Option<Event> {
+        if !self.capabilities().allow(&method, params.as_ref()) {
+            calling.call.respond(&id, &Err(not_declared(&method)));
+            self.stage = Stage::Calling(calling);
+            return None;
+        }
+        if self.is_modern() {
+            return self.park(calling, Asked { id, method, params }).await;
+        }
+        let answerer = self.questions.open(Origin::Wire(id.clone()));
+        if answerer.is_none() {
+            calling.call.respond(&id, &Err(RpcError::internal("too many questions are open").to_json()));
+        }
+        self.stage = Stage::Calling(calling);
+        answerer.map(|answerer| Event::Question { method, params, answerer })
+    }
+
+    /// Gives a legacy client's answer to the legacy backend.
+    pub(super) fn deliver(
+        &mut self,
+        mut calling: Box<Calling>,
+        origin: &Origin,
+        outcome: &Result<RawJson, RawJson>,
+    ) {
+        if let Origin::Wire(id) = origin {
+            calling.call.respond(id, outcome);
+        }
+        self.stage = Stage::Calling(calling);
+    }
+
+    /// Parks a call whose backend asks, and tells the modern client what is asked.
+    async fn park(&mut self, mut calling: Box<Calling>, first: Asked) -> Option<Event> {
+        let mut asked = HashMap::from([("q1".to_owned(), first)]);
+        while let Ok(event) = timeout(COALESCE, calling.call.next()).await {
+            match event {
+                CallEvent::Question { id, method, params }
+                    if self.capabilities().allow(&method, params.as_ref()) =>
+                {
+                    asked.insert(format!("q{}", asked.len() + 1), Asked { id, method, params });
+                }
+                CallEvent::Question { id, method, .. } => {
+                    calling.call.respond(&id, &Err(not_declared(&method)))
+                }
+                CallEvent::Notification { .. } => {}
+                over => {
+                    self.stage = Stage::Over;
+                    return self.ended(*calling, over);
+                }
+            }
+        }
+        Some(self.park_asked(calling, asked))
+    }
+
+    fn ended(&mut self, calling: Calling, event: CallEvent) -> Option<Event> {
+        match event {
+            CallEvent::Answer(outcome) => self.answered(calling, outcome),
+            CallEvent::Failed(failure) => Some(self.fail(self.failure(&failure, &calling.target))),
+            CallEvent::Notification { .. } | CallEvent::Question { .. } => None,
+        }
+    }
+
+    fn park_asked(&mut self, calling: Box<Calling>, asked: HashMap<String, Asked>) -> Event {
+        let request = self.digest(&calling.target);
+        let requests = shown(&asked);
+        let principal = self.inbound.caller.principal.clone();
+        let account =
+            std::mem::replace(&mut self.account, super::account::Account::new(self.inbound.caller.clone()));
+        let parked = Parked { calling, account, principal, asked };
+        let number = match self.router.parking().park(parked) {
+            Ok(number) => number,
+            Err(refused) => {
+                self.account = refused.account;
+                let failure = Failure::new(
+                    FailureKind::Busy,
+                    Sent::Maybe,
+                    "too many calls wait for their client's input",
+                );
+                let failure = self.failure(&failure, &refused.calling.target);
+                return self.fail(failure);
+            }
+        };
+        let state = self.seal(request, State::Parked(number), PATIENCE);
+        Event::Answer(state.map(|state| input_required(requests, Some(&state))))
+    }
+
+    /// A modern client comes back: finds its parked call, or puts the backend's own state back.
+    pub(super) fn resume(&mut self, target: &mut Target) -> Result<Option<Box<Parked>>, RpcError> {
+        let Some(state) = target.params.get("requestState").filter(|_| self.is_modern()) else {
+            return Ok(None);
+        };
+        let invalid = || {
+            RpcError::invalid_params(
+                "`requestState` is not one of ours, is not for this request, or is too old",
+            )
+        };
+        let text = state.string().ok_or_else(invalid)?;
+        let sealed: Sealed<State> = self.router.sealer().open(&text).ok_or_else(invalid)?;
+        if sealed.principal != self.inbound.caller.principal.name() || sealed.request != self.digest(target) {
+            return Err(invalid());
+        }
+        match sealed.content {
+            State::Relayed(inner) => {
+                target.params.set("requestState", RawJson::of(&inner));
+                Ok(None)
+            }
+            State::Parked(number) => {
+                let parked = self.router.parking().take(number, &self.inbound.caller.principal);
+                let late =
+                    || RpcError::invalid_params("the call that waited for this input is gone; call again");
+                parked.map(|parked| Some(Box::new(parked))).ok_or_else(late)
+            }
+        }
+    }
+
+    /// Answers the questions of a parked call and goes on with it.
+    pub(super) fn answer_parked(&mut self, parked: Parked) -> Option<Event> {
+        let Parked { mut calling, account, mut asked, .. } = parked;
+        self.account = account;
+        let responses = self.inbound.params.as_ref().and_then(|params| params.get("inputResponses"));
+        asked.retain(|key, question| {
+            let Some(response) = responses.as_ref().and_then(|responses| responses.get(key)) else {
+                return true;
+            };
+            calling.call.respond(&question.id, &Ok(response));
+            false
+        });
+        if !asked.is_empty() {
+            return Some(self.park_asked(calling, asked));
+        }
+        self.stage = Stage::Calling(calling);
+        None
+    }
+
+    /// A modern backend wants input.
+    pub(super) fn input_required(&mut self, target: Target, result: RawJson, rounds: u32) -> Option<Event> {
+        if self.is_modern() {
+            self.account.end(Outcome::Ok);
+            return Some(Event::Answer(self.relay_state(&target, &result)));
+        }
+        if rounds >= ROUNDS {
+            let message = format!("the backend asked for input more than {ROUNDS} times");
+            return Some(self.fail(self.failure(&Failure::malformed(message), &target)));
+        }
+        let requests =
+            result.get("inputRequests").and_then(|requests| Object::parse(&requests)).unwrap_or_default();
+        let waiting = requests.keys().filter_map(|key| {
+            let request = requests.get(&key)?;
+            let method = request.get("method")?.string()?.into_owned();
+            Some((key.into_owned(), method, request.get("params")))
+        });
+        let total =
+            self.router.backend(&target.route.backend).map(|backend| backend.settings().timeouts.total);
+        self.stage = Stage::Asking(Box::new(Asking {
+            waiting: waiting.collect(),
+            state: result.get("requestState"),
+            responses: Object::new(),
+            deadline: Instant::now() + total.unwrap_or(PATIENCE),
+            target,
+            rounds,
+        }));
+        None
+    }
+
+    /// Seals a modern backend's state; one that gave none gets none back.
+    fn relay_state(&self, target: &Target, result: &RawJson) -> Result<RawJson, RawJson> {
+        let state = result.get("requestState").and_then(|state| state.string().map(String::from));
+        let (Some(state), Some(mut object)) = (state, Object::parse(result)) else {
+            return Ok(result.clone());
+        };
+        let sealed = self.seal(self.digest(target), State::Relayed(state), STATE)?;
+        object.set("requestState", RawJson::of(&sealed));
+        Ok(object.to_json())
+    }
+
+    /// Asks the legacy client what is left to ask, then waits for its answers, then calls again.
+    pub(super) async fn ask(&mut self, mut asking: Box<Asking>) -> Option<Event> {
+        if let Some((key, method, params)) = asking.waiting.pop_front() {
+            return self.ask_one(asking, key, method, params);
+        }
+        if self.questions.is_empty() {
+            return self.call_again(*asking).await;
+        }
+        let Ok((origin, outcome)) = timeout_at(asking.deadline, self.questions.answer()).await else {
+            let failure =
+                Failure::new(FailureKind::Timeout, Sent::Maybe, "the client did not answer in time");
+            return Some(self.fail(self.failure(&failure, &asking.target)));
+        };
+        if let Origin::Input { key, method } = origin {
+            match as_input(&method, outcome) {
+                Some(response) => asking.responses.set(&key, response),
+                None => return Some(self.fail(self.refused_input(&method, &asking.target))),
+            };
+        }
+        self.stage = Stage::Asking(asking);
+        None
+    }
+
+    fn ask_one(
+        &mut self,
+        asking: Box<Asking>,
+        key: String,
+        method: String,
+        params: Option<RawJson>,
+    ) -> Option<Event> {
+        let is_declared = self.capabilities().allow(&method, params.as_ref());
+        let origin = Origin::Input { key: key.clone(), method: method.clone() };
+        let answerer = if is_declared { self.questions.open(origin) } else { None };
+        let Some(answerer) = answerer else {
+            return Some(self.fail(self.refused_input(&method, &asking.target)));
+        };
+        let params = for_legacy(&method, params, &format!("{}-{key}", self.inbound.caller.request_id));
+        self.stage = Stage::Asking(asking);
+        Some(Event::Question { method, params, answerer })
+    }
+
+    fn refused_input(&self, method: &str, target: &Target) -> CallFailure {
+        let message = format!("the tool needs `{method}`, which the client does not offer or refused");
+        CallFailure::of_backend(
+            &Failure::malformed(message),
+            &self.inbound,
+            &target.route.qualified,
+            &target.route.backend,
+        )
+    }
+
+    async fn call_again(&mut self, asking: Asking) -> Option<Event> {
+        let Asking { mut target, rounds, state, responses, .. } = asking;
+        target.params.set("inputResponses", responses.to_json());
+        match state {
+            Some(state) => target.params.set("requestState", state),
+            None => {
+                target.params.remove("requestState");
+                &mut target.params
+            }
+        };
+        self.call(target, rounds + 1).await
+    }
+
+    fn digest(&self, target: &Target) -> String {
+        let arguments = target.params.get("arguments").and_then(|arguments| arguments.to::<Value>());
+        digest_of(self.inbound.routed.method(), &target.route.qualified, arguments)
+    }
+
+    fn seal(&self, request: String, content: State, valid: Duration) -> Result<String, RawJson> {
+        let principal = self.inbound.caller.principal.name().to_owned();
+        let sealed = Sealed { principal, request, expires: expiry(valid), content };
+        self.router
+            .sealer()
+            .seal(&sealed)
+            .ok_or_else(|| RpcError::internal("failed to seal the request's state").to_json())
+    }
+}
+
+/// The questions as `inputRequests` holds them.
+fn shown(asked: &HashMap<String, Asked>) -> Map<String, Value> {
+    let mut entries: Vec<_> = asked.iter().collect();
+    entries.sort_by_key(|(key, _)| *key);
+    let shown = entries.into_iter().filter_map(|(key, question)| {
+        Some((key.clone(), for_modern(&question.method, question.params.as_ref()).to::<Value>()?))
+    });
+    shown.collect()
+}
+
+fn input_required(requests: Map<String, Value>, state: Option<&str>) -> RawJson {
+    let mut result = Object::new();
+    result.set("resultType", RawJson::of("input_required"));
+    result.set("inputRequests", RawJson::of(&requests));
+    if let Some(state) = state {
+        result.set("requestState", RawJson::of(state));
+    }
+    result.to_json()
+}

@@ -1,0 +1,206 @@
+//! Takes one exchange from request to answer, step by step.
+
+use std::sync::Arc;
+
+use crate::backend::{Call, CallEvent, Failure, Wants};
+use crate::protocol::{ClientCapabilities, Era, RawJson, Routed, RpcError, code};
+use crate::telemetry::Outcome;
+
+use super::account::Account;
+use super::bridge::Asking;
+use super::exchange::Event;
+use super::failure::CallFailure;
+use super::hop;
+use super::question::Questions;
+use super::request::Inbound;
+use super::router::Router;
+use super::target::{Target, resolve};
+
+/// Where the exchange stands.
+pub(super) enum Stage {
+    New,
+    Calling(Box<Calling>),
+    /// A modern backend wants input, and a legacy client is being asked for it.
+    Asking(Box<Asking>),
+    Over,
+}
+
+/// A call at a backend.
+pub(super) struct Calling {
+    pub call: Call,
+    pub target: Target,
+    /// How often the backend has asked for input before this call.
+    pub rounds: u32,
+}
+
+pub(super) struct Driver {
+    pub(super) router: Arc<Router>,
+    pub(super) inbound: Inbound,
+    pub(super) stage: Stage,
+    pub(super) account: Account,
+    /// What a legacy client was asked and has not answered.
+    pub(super) questions: Questions,
+}
+
+impl Driver {
+    pub(super) fn new(router: Arc<Router>, inbound: Inbound) -> Self {
+        let account = Account::new(inbound.caller.clone());
+        Self { router, inbound, stage: Stage::New, account, questions: Questions::new() }
+    }
+
+    pub(super) async fn step(mut self) -> (Self, Event) {
+        loop {
+            let event = match std::mem::replace(&mut self.stage, Stage::Over) {
+                Stage::New => self.open().await,
+                Stage::Calling(calling) => self.proceed(calling).await,
+                Stage::Asking(asking) => self.ask(asking).await,
+                // Unreachable by construction: an exchange ends with its answer.
+                Stage::Over => Some(Event::Answer(Err(RpcError::internal("the exchange is over").to_json()))),
+            };
+            if let Some(event) = event {
+                return (self, event);
+            }
+        }
+    }
+
+    /// Finds the owner and asks for leave to send.
+    async fn open(&mut self) -> Option<Event> {
+        let mut target = match resolve(&self.router.catalog(), &self.inbound) {
+            Ok(target) => target,
+            Err(error) => return Some(self.refuse(error)),
+        };
+        match self.resume(&mut target) {
+            Ok(None) => {}
+            Ok(Some(resumed)) => return self.answer_parked(*resumed),
+            Err(error) => return Some(self.refuse(error)),
+        }
+        self.account.begin(&self.router, &target, self.inbound.routed);
+        if let Err(failure) = self.check_arguments(&target) {
+            return Some(self.fail(*failure));
+        }
+        self.call(target, 0).await
+    }
+
+    /// Makes a call of the target.
+    pub(super) async fn call(&mut self, target: Target, rounds: u32) -> Option<Event> {
+        let caller = &self.inbound.caller;
+        let wants = Wants { era: caller.revision.era(), capabilities: self.capabilities() };
+        let admission = match self.router.backend(&target.route.backend) {
+            Some(backend) => backend.admit(wants).await,
+            None => Err(Failure::unavailable("the backend was taken out of the configuration")),
+        };
+        match admission {
+            Ok(admission) => {
+                let id = admission.draw_id();
+                let params = hop::outward(&target, &self.inbound, admission.revision(), id);
+                let call = admission.call(id, self.inbound.routed.method(), params);
+                self.stage = Stage::Calling(Box::new(Calling { call, target, rounds }));
+                None
+            }
+            Err(failure) => Some(self.fail(self.failure(&failure, &target))),
+        }
+    }
+
+    /// What this client can be asked in the middle of this request.
+    pub(super) fn capabilities(&self) -> ClientCapabilities {
+        match self.inbound.routed {
+            Routed::CallTool | Routed::GetPrompt | Routed::ReadResource => {
+                let caller = &self.inbound.caller;
+                ClientCapabilities::read(&caller.capabilities, caller.revision)
+            }
+            Routed::Complete => ClientCapabilities::default(),
+        }
+    }
+
+    fn check_arguments(&self, target: &Target) -> Result<(), Box<CallFailure>> {
+        let Some(tool) = target.tool.as_ref().filter(|tool| tool.validate) else { return Ok(()) };
+        tool.check_arguments(target.params.get("arguments")).map_err(|problems| {
+            let route = &target.route;
+            Box::new(CallFailure::of_arguments(&problems, &self.inbound, &route.qualified, &route.backend))
+        })
+    }
+
+    /// Takes the next thing that happens: an event of the call, or a client's answer to its question.
+    async fn proceed(&mut self, mut calling: Box<Calling>) -> Option<Event> {
+        let event = if self.questions.is_empty() {
+            calling.call.next().await
+        } else {
+            tokio::select! {
+                biased;
+                (origin, outcome) = self.questions.answer() => {
+                    self.deliver(calling, &origin, &outcome);
+                    return None;
+                }
+                event = calling.call.next() => event,
+            }
+        };
+        match event {
+            CallEvent::Notification { method, params } => {
+                self.stage = Stage::Calling(calling);
+                hop::notification(&method, params, &self.inbound.caller)
+            }
+            CallEvent::Question { id, method, params } => self.question(calling, id, method, params).await,
+            CallEvent::Answer(outcome) => self.answered(*calling, outcome),
+            CallEvent::Failed(failure) => Some(self.fail(self.failure(&failure, &calling.target))),
+        }
+    }
+
+    pub(super) fn answered(&mut self, calling: Calling, outcome: Result<RawJson, RawJson>) -> Option<Event> {
+        let Calling { target, rounds, .. } = calling;
+        match outcome {
+            Ok(result) if hop::wants_input(&result) => self.input_required(target, result, rounds),
+            outcome => Some(self.relay(&target, outcome)),
+        }
+    }
+
+    pub(super) fn failure(&self, failure: &Failure, target: &Target) -> CallFailure {
+        CallFailure::of_backend(failure, &self.inbound, &target.route.qualified, &target.route.backend)
+    }
+
+    fn relay(&mut self, target: &Target, outcome: Result<RawJson, RawJson>) -> Event {
+        let caller = &self.inbound.caller;
+        let outcome = match (self.inbound.routed, outcome) {
+            (Routed::ReadResource, Ok(result)) => {
+                let shown = hop::shown_contents(&self.router.catalog(), &target.route, result);
+                Ok(hop::with_caching(shown, caller))
+            }
+            (Routed::Complete, Err(error)) if is_unknown_method(&error) => Ok(no_completions()),
+            (_, Ok(result)) => Ok(result),
+            (_, Err(error)) => Err(hop::shown_error(error, caller)),
+        };
+        self.account.end(outcome_of(&outcome));
+        Event::Answer(outcome)
+    }
+
+    pub(super) fn fail(&mut self, failure: CallFailure) -> Event {
+        self.account.failed(failure.error(), failure.message());
+        self.account.end(failure.outcome());
+        Event::Answer(failure.into_answer(self.inbound.routed))
+    }
+
+    /// Answers a request that belongs to no backend.
+    pub(super) fn refuse(&mut self, error: RpcError) -> Event {
+        let request_id = self.inbound.caller.request_id.to_string();
+        Event::Answer(Err(error.with("request_id", request_id).to_json()))
+    }
+
+    pub(super) fn is_modern(&self) -> bool {
+        self.inbound.caller.revision.era() == Era::Modern
+    }
+}
+
+fn is_unknown_method(error: &RawJson) -> bool {
+    error.get("code").and_then(|code| code.to()) == Some(code::METHOD_NOT_FOUND)
+}
+
+fn no_completions() -> RawJson {
+    RawJson::of(&serde_json::json!({ "completion": { "values": [], "hasMore": false } }))
+}
+
+fn outcome_of(outcome: &Result<RawJson, RawJson>) -> Outcome {
+    match outcome {
+        Err(_) => Outcome::RpcError,
+        Ok(result) if result.get("isError").is_some_and(|flag| flag.as_str() == "true") => Outcome::ToolError,
+        Ok(_) => Outcome::Ok,
+    }
+}

@@ -1,0 +1,91 @@
+//! Calls that wait for a modern client to come back with an answer.
+//!
+//! A legacy backend asks in the middle of a call and goes on waiting; a modern client is answered
+//! `input_required` and comes back with a new request. In between the call stands here.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::protocol::{Id, RawJson};
+
+use super::account::Account;
+use super::driver::Calling;
+use super::question::unanswered;
+use super::request::Principal;
+
+/// How long a client may take to come back.
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+/// Most parked calls in all, and of one principal.
+const MAX_PARKED: usize = 1024;
+const MAX_PER_PRINCIPAL: usize = 64;
+
+/// A call that waits, and what was asked.
+pub(super) struct Parked {
+    pub calling: Box<Calling>,
+    pub account: Account,
+    pub principal: Principal,
+    /// Key towards the client → question of the backend.
+    pub asked: HashMap<String, Asked>,
+}
+
+/// One question of a legacy backend.
+pub(super) struct Asked {
+    pub id: Id,
+    pub method: String,
+    pub params: Option<RawJson>,
+}
+
+impl Parked {
+    /// Tells the backend that nobody will answer; dropping the call then cancels it.
+    fn give_up(mut self) {
+        for asked in self.asked.values() {
+            self.calling.call.respond(&asked.id, &unanswered(&asked.method));
+        }
+    }
+}
+
+/// The parked calls.
+#[derive(Default)]
+pub(super) struct Parking {
+    calls: Mutex<HashMap<u64, Parked>>,
+    next: AtomicU64,
+}
+
+impl Parking {
+    /// Parks a call for at most [`PATIENCE`].
+    ///
+    /// # Errors
+    /// The call itself, when too many are parked.
+    pub(super) fn park(self: &Arc<Self>, parked: Parked) -> Result<u64, Box<Parked>> {
+        let mut calls = self.calls.lock();
+        let same = calls.values().filter(|other| other.principal == parked.principal).count();
+        if calls.len() >= MAX_PARKED || same >= MAX_PER_PRINCIPAL {
+            return Err(Box::new(parked));
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        calls.insert(number, parked);
+        drop(calls);
+        tokio::spawn(expire(Arc::downgrade(self), number));
+        Ok(number)
+    }
+
+    /// Takes a call back; `None` if it is gone or another principal's.
+    pub(super) fn take(&self, number: u64, principal: &Principal) -> Option<Parked> {
+        let mut calls = self.calls.lock();
+        calls.get(&number).filter(|parked| parked.principal == *principal)?;
+        calls.remove(&number)
+    }
+}
+
+async fn expire(parking: Weak<Parking>, number: u64) {
+    tokio::time::sleep(PATIENCE).await;
+    let Some(parking) = parking.upgrade() else { return };
+    let parked = parking.calls.lock().remove(&number);
+    if let Some(parked) = parked {
+        parked.give_up();
+    }
+}

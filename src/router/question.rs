@@ -1,0 +1,189 @@
+//! What a backend asks a client in the middle of a call, and the way back for the answer.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::protocol::{Id, Object, RawJson, RpcError, question};
+
+/// Questions of one call that may wait for their answers at a time.
+const OPEN: usize = 32;
+
+/// Takes the answer to one question; dropped unused, the question is answered with an error.
+#[derive(Debug)]
+pub struct Answerer {
+    key: u64,
+    answers: Option<mpsc::Sender<(u64, Outcome)>>,
+}
+
+/// A client's answer: its `result` or its `error`.
+pub(super) type Outcome = Result<RawJson, RawJson>;
+
+impl Answerer {
+    /// Gives the client's answer to the backend.
+    pub fn answer(mut self, outcome: Result<RawJson, RawJson>) {
+        self.send(outcome);
+    }
+
+    fn send(&mut self, outcome: Outcome) {
+        if let Some(answers) = self.answers.take() {
+            // As many places as questions may be open: there is always room.
+            let _ = answers.try_send((self.key, outcome));
+        }
+    }
+}
+
+impl Drop for Answerer {
+    fn drop(&mut self) {
+        self.send(Err(RpcError::internal("the client went away without an answer").to_json()));
+    }
+}
+
+/// Where an answer has to go.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// A request of a legacy backend, under its id.
+    Wire(Id),
+    /// An entry of a modern backend's `inputRequests`, under its key.
+    Input {
+        /// Its key.
+        key: String,
+        /// What was asked.
+        method: String,
+    },
+}
+
+/// The questions of one call that wait for a legacy client's answers.
+#[derive(Debug)]
+pub(super) struct Questions {
+    sender: mpsc::Sender<(u64, Outcome)>,
+    answers: mpsc::Receiver<(u64, Outcome)>,
+    open: HashMap<u64, Origin>,
+    next: u64,
+}
+
+impl Questions {
+    pub(super) fn new() -> Self {
+        let (sender, answers) = mpsc::channel(OPEN);
+        Self { sender, answers, open: HashMap::new(), next: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Opens a question; `None` if too many are open already.
+    pub(super) fn open(&mut self, origin: Origin) -> Option<Answerer> {
+        if self.open.len() >= OPEN {
+            return None;
+        }
+        self.next += 1;
+        self.open.insert(self.next, origin);
+        Some(Answerer { key: self.next, answers: Some(self.sender.clone()) })
+    }
+
+    /// The next answer. Cancel-safe. Waits for ever while no question is open.
+    pub(super) async fn answer(&mut self) -> (Origin, Outcome) {
+        loop {
+            let Some((key, outcome)) = self.answers.recv().await else { return std::future::pending().await };
+            if let Some(origin) = self.open.remove(&key) {
+                return (origin, outcome);
+            }
+        }
+    }
+}
+
+/// A question of a legacy backend as a modern client reads it: what names the backend's session is
+/// left out (MCP 2026-07-28, client/elicitation: URL mode has no `elicitationId`).
+pub(super) fn for_modern(method: &str, params: Option<&RawJson>) -> RawJson {
+    let mut shown = params.and_then(Object::parse).unwrap_or_default();
+    shown.retain(|key| key != "elicitationId" && key != "_meta");
+    let mut entry = Object::new();
+    entry.set("method", RawJson::of(method));
+    if !shown.is_empty() || method != question::LIST_ROOTS {
+        entry.set("params", shown.to_json());
+    }
+    entry.to_json()
+}
+
+/// A question of a modern backend as a legacy client reads it: a URL elicitation has an id there.
+pub(super) fn for_legacy(method: &str, params: Option<RawJson>, id: &str) -> Option<RawJson> {
+    let is_url =
+        params.as_ref().and_then(|params| params.get("mode")).is_some_and(|mode| mode.as_str() == "\"url\"");
+    if method != question::ELICIT || !is_url {
+        return params;
+    }
+    let mut object = params.as_ref().and_then(Object::parse)?;
+    object.set("elicitationId", RawJson::of(id));
+    Some(object.to_json())
+}
+
+/// A client's answer as `inputResponses` takes it. An error has no form there: for an elicitation it
+/// reads as cancelled, for anything else the call cannot go on.
+pub(super) fn as_input(method: &str, outcome: Outcome) -> Option<RawJson> {
+    match outcome {
+        Ok(result) => Some(result),
+        Err(_) if method == question::ELICIT => Some(RawJson::of(&json!({ "action": "cancel" }))),
+        Err(_) => None,
+    }
+}
+
+/// What a legacy backend is told when nobody will answer (the client never came back).
+pub(super) fn unanswered(method: &str) -> Outcome {
+    match method {
+        question::ELICIT => Ok(RawJson::of(&json!({ "action": "cancel" }))),
+        question::SAMPLE => Err(RpcError::new(-1, "the sampling request was not answered").to_json()),
+        _ => Err(RpcError::internal("the client did not answer").to_json()),
+    }
+}
+
+/// What a backend is told that asks for something the client did not declare.
+pub(super) fn not_declared(method: &str) -> RawJson {
+    match method {
+        question::ELICIT => RpcError::invalid_params("the client did not declare this mode of elicitation"),
+        _ => RpcError::method_not_found(method),
+    }
+    .to_json()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_finds_its_question_and_a_dropped_one_is_an_error() {
+        let mut questions = Questions::new();
+        let first = questions.open(Origin::Wire(Id::number(7))).unwrap();
+        let second = questions.open(Origin::Wire(Id::number(8))).unwrap();
+        second.answer(Ok(RawJson::empty_object()));
+        drop(first);
+        let (Origin::Wire(id), Ok(_)) = questions.answer().await else { panic!("not the second") };
+        assert_eq!(id, Id::number(8));
+        let (Origin::Wire(id), Err(_)) = questions.answer().await else { panic!("not the first") };
+        assert_eq!(id, Id::number(7));
+        assert!(questions.is_empty());
+    }
+
+    #[test]
+    fn questions_are_bounded() {
+        let mut questions = Questions::new();
+        let open: Vec<_> =
+            (0..OPEN).map(|n| questions.open(Origin::Wire(Id::number(n as u64))).unwrap()).collect();
+        assert!(questions.open(Origin::Wire(Id::number(99))).is_none());
+        drop(open);
+    }
+
+    #[test]
+    fn url_elicitations_have_an_id_only_in_the_legacy_era() {
+        let params = RawJson::of(&json!({"mode": "url", "url": "https://x.example", "elicitationId": "e"}));
+        let modern = for_modern(question::ELICIT, Some(&params));
+        assert_eq!(
+            modern.as_str(),
+            r#"{"method":"elicitation/create","params":{"mode":"url","url":"https://x.example"}}"#
+        );
+        let legacy = for_legacy(question::ELICIT, modern.get("params"), "e2").unwrap();
+        assert_eq!(legacy.get("elicitationId").unwrap().as_str(), "\"e2\"");
+    }
+}

@@ -1,0 +1,170 @@
+//! What the gateway gives to clients to keep and believes when it comes back: encrypted,
+//! authenticated, bound to a principal, a request and a time.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Bound into every sealed text: one made for another purpose does not open.
+const PURPOSE: &[u8] = b"switchyard request state 1";
+
+/// Longest sealed text that is looked at, in bytes.
+const MAX_SEALED: usize = 256 * 1024;
+
+/// Seals with the first key and opens with any, so that keys can be rotated and shared by replicas.
+pub struct Sealer {
+    keys: Vec<RandomizedNonceKey>,
+}
+
+/// What is sealed, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sealed<T> {
+    pub principal: String,
+    /// Digest of the request it belongs to.
+    pub request: String,
+    /// Seconds since 1970.
+    pub expires: u64,
+    pub content: T,
+}
+
+impl Sealer {
+    /// A sealer with these keys, or with a random one that lives as long as the process.
+    ///
+    /// # Errors
+    /// When the system has no entropy to give.
+    pub fn new(secrets: &[SecretString]) -> std::io::Result<Self> {
+        let mut keys: Vec<RandomizedNonceKey> = Vec::new();
+        for secret in secrets {
+            keys.extend(key(digest(&SHA256, secret.expose_secret().as_bytes()).as_ref()));
+        }
+        if keys.is_empty() {
+            let mut random = [0u8; 32];
+            aws_lc_rs::rand::fill(&mut random).map_err(|_| std::io::Error::other("no entropy for a key"))?;
+            keys.extend(key(&random));
+        }
+        Ok(Self { keys })
+    }
+
+    /// Seals; `None` only if the library refuses, which leaves nothing to give.
+    pub(super) fn seal<T: Serialize>(&self, sealed: &Sealed<T>) -> Option<String> {
+        let mut text = serde_json::to_vec(sealed).ok()?;
+        let nonce = self.keys.first()?.seal_in_place_append_tag(Aad::from(PURPOSE), &mut text).ok()?;
+        text.splice(0..0, nonce.as_ref().iter().copied());
+        Some(URL_SAFE_NO_PAD.encode(text))
+    }
+
+    /// Opens what one of the keys sealed, if it is still valid.
+    pub(super) fn open<T: DeserializeOwned>(&self, text: &str) -> Option<Sealed<T>> {
+        if text.len() > MAX_SEALED {
+            return None;
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (nonce, body) = bytes.split_at_checked(NONCE_LEN)?;
+        let opened = self.keys.iter().find_map(|key| {
+            let mut body = body.to_vec();
+            let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+            let length = key.open_in_place(nonce, Aad::from(PURPOSE), &mut body).ok()?.len();
+            body.truncate(length);
+            Some(body)
+        })?;
+        let sealed: Sealed<T> = serde_json::from_slice(&opened).ok()?;
+        (sealed.expires > now()).then_some(sealed)
+    }
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sealer({} keys)", self.keys.len())
+    }
+}
+
+fn key(bytes: &[u8]) -> Option<RandomizedNonceKey> {
+    RandomizedNonceKey::new(&AES_256_GCM, bytes).ok()
+}
+
+/// Seconds since 1970, `after` from now.
+pub(super) fn expiry(after: Duration) -> u64 {
+    now().saturating_add(after.as_secs())
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// A digest of values that does not depend on the order of members or on white space: a client may
+/// spell the same request anew when it retries.
+pub(super) fn digest_of(method: &str, name: &str, arguments: Option<Value>) -> String {
+    let text = format!("{method}\n{name}\n{}", canonical(&arguments.unwrap_or_default()));
+    URL_SAFE_NO_PAD.encode(&digest(&SHA256, text.as_bytes()).as_ref()[..16])
+}
+
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(key, _)| *key);
+            let members = members
+                .iter()
+                .map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn sealed(after: i64) -> Sealed<String> {
+        let expires = now().saturating_add_signed(after);
+        Sealed { principal: "alice".into(), request: "d".into(), expires, content: "state".into() }
+    }
+
+    fn secrets(names: &[&str]) -> Vec<SecretString> {
+        names.iter().map(|name| SecretString::from(*name)).collect()
+    }
+
+    #[test]
+    fn what_was_sealed_opens_unless_it_is_late_or_altered() {
+        let sealer = Sealer::new(&[]).unwrap();
+        let text = sealer.seal(&sealed(60)).unwrap();
+        assert_eq!(sealer.open::<String>(&text).unwrap().content, "state");
+        assert!(!text.contains("state"));
+        assert!(sealer.open::<String>(&sealer.seal(&sealed(-1)).unwrap()).is_none());
+        for at in [0, 20, text.len() - 2] {
+            let mut altered = text.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            assert!(sealer.open::<String>(&String::from_utf8(altered).unwrap()).is_none());
+        }
+        assert!(sealer.open::<String>("").is_none() && sealer.open::<String>("é").is_none());
+    }
+
+    #[test]
+    fn replicas_open_each_others_and_an_old_key_still_opens() {
+        let old = Sealer::new(&secrets(&["one"])).unwrap();
+        let new = Sealer::new(&secrets(&["two", "one"])).unwrap();
+        assert!(new.open::<String>(&old.seal(&sealed(60)).unwrap()).is_some());
+        assert!(old.open::<String>(&new.seal(&sealed(60)).unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_digest_knows_the_request_however_it_is_spelt() {
+        let digest = |arguments: Value| digest_of("tools/call", "t", Some(arguments));
+        assert_eq!(
+            digest(json!({"a": 1, "b": [{"c": 2, "d": 3}]})),
+            digest(json!({"b": [{"d": 3, "c": 2}], "a": 1}))
+        );
+        assert_ne!(digest(json!({"a": 1})), digest(json!({"a": 2})));
+    }
+}

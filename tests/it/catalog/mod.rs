@@ -1,0 +1,6 @@
+//! Is what clients see complete, current, and quiet when nothing changed?
+
+mod changes;
+mod kept;
+mod lookup;
+mod pages;

@@ -1,0 +1,5 @@
+//! Can any client use any backend, whatever revision and transport each of them speaks?
+
+mod cancel;
+mod completion;
+mod demo;

@@ -1,0 +1,8 @@
+//! What does the endpoint refuse, and in which words?
+
+mod auth;
+mod bodies;
+mod hardening;
+mod modern;
+mod sessions;
+mod wire;

@@ -1,0 +1,6 @@
+//! Does any backend's failure, slowness or garbage reach what belongs to another?
+
+mod breaker;
+mod killed;
+mod silent;
+mod start;
