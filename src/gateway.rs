@@ -55,7 +55,7 @@ impl Gateway {
         let store = (keep == Keep::Catalog).then(|| config.state_dir.join("catalog.json"));
         let fleet = fleet(&config.backends, store.as_deref(), &changed);
         let gateway = Self {
-            router: Router::new(config.catalog.clone(), fleet, Sealer::new(&[])?),
+            router: Router::new(config.catalog.clone(), fleet, Sealer::new(&config.sealing_keys)?),
             config,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -132,6 +132,7 @@ impl Gateway {
 
     /// Ends every backend and the processes behind them.
     pub async fn stop(self) {
+        self.router.forget_parked();
         self.stop.cancel();
         self.tasks.close();
         if timeout(STOP, self.tasks.wait()).await.is_err() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::protocol::ClientCapabilities;
 
@@ -24,6 +25,8 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Pool {
     idle: Mutex<Vec<Pooled>>,
     places: Arc<Semaphore>,
+    /// Connections being closed.
+    closing: TaskTracker,
 }
 
 #[derive(Debug)]
@@ -37,7 +40,8 @@ struct Pooled {
 impl Pool {
     /// A pool of at most `size` connections.
     pub(super) fn new(size: usize) -> Arc<Self> {
-        Arc::new(Self { idle: Mutex::default(), places: Arc::new(Semaphore::new(size)) })
+        let places = Arc::new(Semaphore::new(size));
+        Arc::new(Self { idle: Mutex::default(), places, closing: TaskTracker::new() })
     }
 
     /// A connection that is open already.
@@ -49,7 +53,7 @@ impl Pool {
                 idle.remove(at)
             };
             if pooled.established.connection.signals().is_lost() {
-                discard(pooled.established);
+                self.discard(pooled.established);
                 continue;
             }
             return Some(Lease::pooled(self, pooled));
@@ -63,7 +67,7 @@ impl Pool {
             let mut idle = self.idle.lock();
             let oldest = (!idle.is_empty()).then(|| idle.remove(0))?;
             drop(idle);
-            discard(oldest.established);
+            self.discard(oldest.established);
             Some(oldest._place)
         })
     }
@@ -84,21 +88,23 @@ impl Pool {
             let mut idle = self.idle.lock();
             idle.extract_if(.., |pooled| pooled.since.elapsed() >= IDLE).collect()
         };
-        expired.into_iter().for_each(|pooled| discard(pooled.established));
+        expired.into_iter().for_each(|pooled| self.discard(pooled.established));
     }
 
-    /// Closes everything that is not lent.
+    /// Closes everything that is not lent, and waits for what is being closed.
     pub(super) async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle.lock());
-        for pooled in idle {
-            pooled.established.end("the backend is being disconnected").await;
-        }
+        idle.into_iter().for_each(|pooled| self.discard(pooled.established));
+        self.closing.close();
+        self.closing.wait().await;
+        self.closing.reopen();
     }
-}
 
-fn discard(established: Established) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move { established.end("the connection is not needed any more").await });
+    fn discard(&self, established: Established) {
+        // Without a runtime the process is ending; the child's own drop kills what is left of it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.closing.spawn_on(established.end("the connection is not needed any more"), &runtime);
+        }
     }
 }
 
@@ -137,7 +143,7 @@ impl Drop for Lease {
         let Some((pool, mut pooled)) = self.pooled.take() else { return };
         // A question about a call that was given up must not reach the next one's client.
         if !self.is_clean || self.connection.signals().is_lost() {
-            return discard(pooled.established);
+            return pool.discard(pooled.established);
         }
         pooled.since = Instant::now();
         pool.idle.lock().push(pooled);

@@ -31,6 +31,8 @@ use problem::Finding;
 use references::Sources;
 use tree::Node;
 
+use secrecy::SecretString;
+
 use crate::backend::BackendSettings;
 use crate::catalog::{CatalogSettings, ExposureSettings};
 use crate::server::{AdminSettings, ClientSettings, ServerSettings};
@@ -54,6 +56,8 @@ pub struct Config {
     pub clients: BTreeMap<String, ClientSettings>,
     /// The backends in the order of the file, without those `disabled`.
     pub backends: Vec<BackendConfig>,
+    /// Seal what clients keep for the gateway; the first seals, all open.
+    pub sealing_keys: Vec<SecretString>,
     /// Where the gateway keeps its files; absolute.
     pub state_dir: PathBuf,
     /// The file this was read from, as it was named.
@@ -71,6 +75,7 @@ impl Config {
             catalog: CatalogSettings::default(),
             clients: BTreeMap::new(),
             backends: Vec::new(),
+            sealing_keys: Vec::new(),
             state_dir: PathBuf::new(),
             path: path.to_owned(),
             free_ports: BTreeMap::new(),

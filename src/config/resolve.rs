@@ -43,6 +43,7 @@ pub(crate) fn config(root: &Node, path: &Path, free_ports: BTreeMap<String, u16>
         catalog: file.catalog,
         clients: file.clients,
         backends,
+        sealing_keys: file.sealing_keys.into_iter().map(SecretString::from).collect(),
         state_dir: directory.join(state_dir),
         path: path.to_owned(),
         free_ports,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::tree::{Kind, Node};
 
 /// Sections whose values are secrets.
-const SECTIONS: [&str; 3] = ["env", "headers", "clients"];
+const SECTIONS: [&str; 4] = ["env", "headers", "clients", "sealing_keys"];
 /// Parts of keys and of options whose values are secrets wherever they stand.
 const WORDS: [&str; 7] = ["token", "secret", "password", "authorization", "apikey", "api_key", "api-key"];
 

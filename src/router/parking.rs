@@ -73,6 +73,12 @@ impl Parking {
         Ok(number)
     }
 
+    /// Gives up everything: the backends are about to be stopped.
+    pub(super) fn clear(&self) {
+        let calls = std::mem::take(&mut *self.calls.lock());
+        calls.into_values().for_each(Parked::give_up);
+    }
+
     /// Takes a call back; `None` if it is gone or another principal's.
     pub(super) fn take(&self, number: u64, principal: &Principal) -> Option<Parked> {
         let mut calls = self.calls.lock();

@@ -119,6 +119,11 @@ impl Router {
         Changes::new(self.counters.subscribe())
     }
 
+    /// Gives up what waits for clients to come back, before the backends are stopped.
+    pub fn forget_parked(&self) {
+        self.parking.clear();
+    }
+
     /// The catalog as it is now.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.catalog.load_full()

@@ -1,7 +1,7 @@
 //! An MCP server over standard input and output that answers with the very bytes it was sent.
 //!
 //! `raw_stdio legacy` speaks 2025-11-25, `raw_stdio modern` 2026-07-28. Its tools: `echo` answers with
-//! the arguments, and with the text of all parameters; `swap` answers each second call first, progress
+//! the arguments, and with the text of all parameters; `noise` does so twice among other lines; `swap` answers each second call first, progress
 //! before the answer; `fail` fails with the arguments as the error's data; `hang` never answers;
 //! `cancelled` tells which requests hang and which of them were cancelled; `pid` tells who answers.
 #![allow(clippy::unwrap_used)]
@@ -96,6 +96,7 @@ impl Server {
         };
         match call.name.as_str() {
             "echo" => Some(echo()),
+            "noise" => Some(format!("no message\n[1,2]\n\n{0}{{}}\n{0}", echo())),
             "swap" => {
                 let own = progress(&call) + &echo();
                 let first = self.held.take().map(|held| own.clone() + &held);
@@ -126,7 +127,7 @@ impl Server {
 }
 
 const CAPABILITIES: &str = r#"{"tools":{}}"#;
-const TOOLS: [&str; 6] = ["echo", "swap", "fail", "hang", "cancelled", "pid"];
+const TOOLS: [&str; 7] = ["echo", "noise", "swap", "fail", "hang", "cancelled", "pid"];
 
 fn tool(name: &str) -> String {
     format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#)

@@ -2,4 +2,6 @@
 
 mod entries;
 mod hops;
+mod messages;
+mod streams;
 mod text;

@@ -7,8 +7,10 @@ use super::wire::empty;
 use crate::support::client::MODERN;
 use crate::support::{Client, Yard, within};
 
+type Header = (&'static str, &'static str);
+
 /// A request of a modern client, its headers and `_meta` as told.
-fn request(client: &Client, headers: &[(&str, &str)], method: &str, meta: &str) -> RequestBuilder {
+fn request(client: &Client, headers: &[Header], method: &str, meta: &str) -> RequestBuilder {
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":"a","method":"{method}","params":{{"name":"x","_meta":{{{meta}}}}}}}"#
     );
@@ -29,9 +31,9 @@ async fn refused(request: RequestBuilder) -> (u16, Value) {
     (status, answer["error"].clone())
 }
 
-const VERSION: (&str, &str) = ("mcp-protocol-version", MODERN);
-const LIST: (&str, &str) = ("mcp-method", "tools/list");
-const CALL: (&str, &str) = ("mcp-method", "tools/call");
+const VERSION: Header = ("mcp-protocol-version", MODERN);
+const LIST: Header = ("mcp-method", "tools/list");
+const CALL: Header = ("mcp-method", "tools/call");
 
 #[tokio::test]
 async fn an_unknown_version_is_answered_with_those_that_are_spoken() {
@@ -48,7 +50,7 @@ async fn an_unknown_version_is_answered_with_those_that_are_spoken() {
 async fn headers_that_do_not_mirror_the_body_are_refused() {
     let yard = empty().await;
     let client = Client::modern(&yard.url);
-    let cases: [(&[(&str, &str)], &str); 7] = [
+    let cases: [(&[Header], &str); 7] = [
         (&[VERSION], "tools/list"),
         (&[LIST], "tools/list"),
         (&[VERSION, CALL], "tools/list"),

@@ -173,6 +173,8 @@ impl Peer {
             ("initialize" | "server/discover", _) => Answer::Error(UNKNOWN.to_owned()),
             ("tools/list", _) => Answer::Result(format!(r#"{{"tools":{}}}"#, self.tools)),
             ("tools/call", _) => Answer::Result(r#"{"content":[]}"#.to_owned()),
+            // A notification, or the answer to a question.
+            ("", _) => Answer::Http(202, String::new()),
             _ if asked.message.id.is_none() => Answer::Http(202, String::new()),
             _ => Answer::Error(UNKNOWN.to_owned()),
         }
