@@ -159,6 +159,9 @@ impl Backend {
             let _ = timeout(self.settings.timeouts.connect, self.first_attempt()).await;
         }
         match &*self.state.borrow() {
+            State::Ready(Ready(connection)) if connection.signals().is_lost() => {
+                Err(Failure::unavailable(format!("the backend is down: {}", connection.signals().reason())))
+            }
             State::Ready(Ready(connection)) => Ok(Arc::clone(connection)),
             other => Err(other.refusal()),
         }

@@ -81,6 +81,9 @@ impl Call {
                 self.deadline = self.last;
                 CallEvent::Question { id, method, params }
             }
+            Ok(WireEvent::Answer(Ok(result))) if !result.is_object() => {
+                self.fail(Failure::malformed("the backend's result is no object"))
+            }
             Ok(WireEvent::Answer(outcome)) => {
                 self.lease.finish();
                 self.settle(verdict_of(&outcome));

@@ -17,6 +17,8 @@ use super::{BackendSettings, Failure, ProcessSettings, RemoteSettings, Transport
 
 /// Wait between attempts while a process that was just started does not listen yet.
 const NOT_LISTENING: Duration = Duration::from_millis(50);
+/// To learn how a process ended, after its output did.
+pub(super) const EXIT_STATUS: Duration = Duration::from_millis(200);
 
 /// One attempt to reach a backend.
 pub(super) struct Attempt<'a> {
@@ -60,7 +62,8 @@ impl Attempt<'_> {
 
     async fn stdio(&self, process: &ProcessSettings) -> Result<Established, Refusal> {
         let timeouts = &self.settings.timeouts;
-        let (pipe, child) = stdio::connect(process, &self.settings.name, self.tail, self.is_interactive())?;
+        let (pipe, mut child) =
+            stdio::connect(process, &self.settings.name, self.tail, self.is_interactive())?;
         let agreed = timeout_at(Instant::now() + timeouts.start, self.agree_over_pipe(&pipe));
         let failed = match agreed.await {
             Ok(Ok(agreement)) => return Ok(self.established(Wire::Pipe(pipe), agreement, Some(child))),
@@ -71,6 +74,7 @@ impl Attempt<'_> {
             ))),
         };
         pipe.lose("the handshake failed");
+        let failed = explain(failed, &mut child).await;
         child.stop().await;
         Err(failed)
     }
@@ -161,6 +165,15 @@ impl Attempt<'_> {
     fn established(&self, wire: Wire, agreement: Agreement, child: Option<Child>) -> Established {
         let connection = Arc::new(Connection::new(wire, agreement, self.ids.clone()));
         Established { connection, child }
+    }
+}
+
+/// How a process ended says more than that its output did.
+async fn explain(refusal: Refusal, child: &mut Child) -> Refusal {
+    let Ok(reason) = tokio::time::timeout(EXIT_STATUS, child.ended()).await else { return refusal };
+    match refusal {
+        Refusal::FellOverProbe(failure) => Refusal::FellOverProbe(Failure { message: reason, ..failure }),
+        _ => Refusal::Failed(Failure::unavailable(reason)),
     }
 }
 

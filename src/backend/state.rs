@@ -1,7 +1,7 @@
 //! How a backend is now.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use tokio::time::Instant;
@@ -10,6 +10,9 @@ use crate::telemetry::backends::BackendState as Label;
 
 use super::Failure;
 use super::connection::Connection;
+
+/// Least time after which trying again is advised: an attempt may be under way.
+const SOON: Duration = Duration::from_millis(100);
 
 /// Where the supervisor stands.
 #[derive(Debug, Clone, Default)]
@@ -23,8 +26,8 @@ pub enum State {
     Down {
         /// Why, for people.
         reason: String,
-        /// When the next attempt starts.
-        retry_at: Instant,
+        /// When the next attempt starts; none while what is left of the last one is being stopped.
+        retry_at: Option<Instant>,
     },
     /// The gateway is stopping, or the backend was taken out.
     Stopped,
@@ -50,8 +53,8 @@ impl State {
         match self {
             Self::Connecting | Self::Ready(_) => Failure::unavailable("the backend is still starting"),
             Self::Down { reason, retry_at } => {
-                let wait = retry_at.saturating_duration_since(Instant::now());
-                Failure::unavailable(format!("the backend is down: {reason}")).retry_after(Some(wait))
+                let wait = retry_at.map(|at| at.saturating_duration_since(Instant::now()).max(SOON));
+                Failure::unavailable(format!("the backend is down: {reason}")).retry_after(wait)
             }
             Self::Stopped => Failure::unavailable("the backend is being stopped"),
         }

@@ -12,7 +12,7 @@ use crate::resilience::{Backoff, jitter};
 
 use super::child::Child;
 use super::connection::{Connection, Established};
-use super::establish::Attempt;
+use super::establish::{Attempt, EXIT_STATUS};
 use super::handshake::Refusal;
 use super::offer::fetch;
 use super::state::Ready;
@@ -24,8 +24,6 @@ const DEBOUNCE: Duration = Duration::from_millis(150);
 const HEALTH: Duration = Duration::from_secs(15);
 /// A connection that lived this long starts the waits anew.
 const STABLE: Duration = Duration::from_secs(10);
-/// To learn how a process ended, after its output did.
-const EXIT_STATUS: Duration = Duration::from_millis(200);
 
 impl Backend {
     /// Keeps the backend connected until `stop`; then ends the connection and the process behind it.
@@ -136,8 +134,9 @@ impl Supervisor {
         );
         connection.listen();
         let reason = self.watch(&connection, established.child.as_mut()).await;
-        let retry_at = Instant::now();
-        self.backend.publish_state(State::Down { reason: reason.clone(), retry_at });
+        // Known at once, so that no call tries; how the process ended is known a moment later.
+        self.backend.publish_state(State::Down { reason: reason.clone(), retry_at: None });
+        let reason = exit_reason(established.child.as_mut(), reason).await;
         self.backend.pool.close().await;
         established.end(&reason).await;
         reason
@@ -148,7 +147,7 @@ impl Supervisor {
         let mut health = ticks(HEALTH);
         loop {
             let checked = tokio::select! {
-                reason = connection.signals().lost() => return exit_reason(child, reason).await,
+                reason = connection.signals().lost() => return reason,
                 reason = ended(&mut child) => return reason,
                 () = self.stop.cancelled() => return "the gateway is stopping".to_owned(),
                 () = connection.signals().changed() => {
@@ -182,7 +181,7 @@ impl Supervisor {
             retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             "backend down"
         );
-        self.backend.publish_state(State::Down { reason, retry_at: Instant::now() + wait });
+        self.backend.publish_state(State::Down { reason, retry_at: Some(Instant::now() + wait) });
         tokio::select! {
             () = sleep(wait) => {}
             () = self.stop.cancelled() => {}

@@ -70,7 +70,10 @@ fn text(backends: &[BackendStatus], about: &About) -> String {
 fn row(backend: &BackendStatus) -> Vec<String> {
     let snapshot = &backend.snapshot;
     let reason = match snapshot.state {
-        "down" => snapshot.last_error.clone().unwrap_or_default(),
+        "down" => {
+            let said = snapshot.stderr.last().map(|line| format!(" (it said: {line})"));
+            format!("{}{}", snapshot.last_error.as_deref().unwrap_or_default(), said.unwrap_or_default())
+        }
         _ => String::new(),
     };
     let stale = if backend.stale && backend.tools > 0 { " (kept from the last run)" } else { "" };

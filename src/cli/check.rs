@@ -125,7 +125,11 @@ fn row(backend: &BackendStatus) -> Vec<String> {
     let snapshot = &backend.snapshot;
     let state = match snapshot.state {
         "ready" => String::new(),
-        state => format!("{state}: {}", snapshot.last_error.as_deref().unwrap_or("no answer yet")),
+        state => {
+            let reason = snapshot.last_error.as_deref().unwrap_or("no answer yet");
+            let said = snapshot.stderr.last().map(|line| format!(" (it said: {line})"));
+            format!("{state}: {reason}{}", said.unwrap_or_default())
+        }
     };
     vec![
         snapshot.name.clone(),

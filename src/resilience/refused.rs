@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A call that must not be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{}, try again in {retry_after:?}", .reason.as_str())]
+#[error("{}, try again in {} ms", .reason.as_str(), .retry_after.as_millis())]
 pub struct Refused {
     /// Why.
     pub reason: Reason,

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::backend::{CallEvent, Failure, FailureKind, Sent};
@@ -313,20 +313,21 @@ impl Driver {
     }
 }
 
-/// The questions as `inputRequests` holds them.
-fn shown(asked: &HashMap<String, Asked>) -> Map<String, Value> {
+/// The questions as `inputRequests` holds them, their bytes untouched.
+fn shown(asked: &HashMap<String, Asked>) -> Object {
     let mut entries: Vec<_> = asked.iter().collect();
     entries.sort_by_key(|(key, _)| *key);
-    let shown = entries.into_iter().filter_map(|(key, question)| {
-        Some((key.clone(), for_modern(&question.method, question.params.as_ref()).to::<Value>()?))
-    });
-    shown.collect()
+    let mut shown = Object::new();
+    for (key, question) in entries {
+        shown.set(key, for_modern(&question.method, question.params.as_ref()));
+    }
+    shown
 }
 
-fn input_required(requests: Map<String, Value>, state: Option<&str>) -> RawJson {
+fn input_required(requests: Object, state: Option<&str>) -> RawJson {
     let mut result = Object::new();
     result.set("resultType", RawJson::of("input_required"));
-    result.set("inputRequests", RawJson::of(&requests));
+    result.set("inputRequests", requests.to_json());
     if let Some(state) = state {
         result.set("requestState", RawJson::of(state));
     }

@@ -67,7 +67,7 @@ impl Driver {
     async fn open(&mut self) -> Option<Event> {
         let mut target = match resolve(&self.router.catalog(), &self.inbound) {
             Ok(target) => target,
-            Err(error) => return Some(self.refuse(error)),
+            Err(error) => return Some(self.unresolved(error)),
         };
         match self.resume(&mut target) {
             Ok(None) => {}
@@ -176,6 +176,18 @@ impl Driver {
         self.account.failed(failure.error(), failure.message());
         self.account.end(failure.outcome());
         Event::Answer(failure.into_answer(self.inbound.routed))
+    }
+
+    /// Nobody owns what is asked for; a backend that was never reached may, and is named then.
+    fn unresolved(&mut self, error: RpcError) -> Event {
+        let name = self.inbound.params.as_ref().and_then(|params| params.get("name"));
+        let name = name.as_ref().and_then(|name| name.string()).unwrap_or_default();
+        let fleet = self.router.fleet();
+        let Some(owner) = fleet.unreached_owner(&name) else { return self.refuse(error) };
+        let backend = owner.backend.name();
+        let reason = owner.backend.snapshot().last_error.unwrap_or_else(|| "it is still starting".to_owned());
+        let message = format!("{}; backend `{backend}` has not been reached yet ({reason})", error.message);
+        self.refuse(RpcError { message, ..error }.with("backend", backend))
     }
 
     /// Answers a request that belongs to no backend.

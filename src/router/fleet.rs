@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::backend::{Backend, Offer, State};
-use crate::catalog::{ExposureSettings, KeptListing, Listing};
+use crate::catalog::{ExposureSettings, KeptListing, Listing, SEPARATOR};
 use crate::protocol::Era;
 
 /// One backend with all that the router knows of it.
@@ -69,6 +69,15 @@ impl Fleet {
     /// In order.
     pub fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// A backend whose entries are not known yet, to which `name` would belong by its prefix.
+    pub(super) fn unreached_owner(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| {
+            let local =
+                name.strip_prefix(&member.exposure.prefix).and_then(|rest| rest.strip_prefix(SEPARATOR));
+            !member.exposure.prefix.is_empty() && local.is_some() && member.listing().is_none()
+        })
     }
 
     pub(super) fn backend(&self, name: &str) -> Option<&Arc<Backend>> {

@@ -10,7 +10,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::Response;
 use serde_json::json;
 
-use crate::protocol::{self, Id, ListKind, Message, RawJson, SseParser, code, frame, header, method};
+use crate::protocol::{
+    self, Id, ListKind, Message, RawJson, SseEvent, SseParser, code, frame, header, method,
+};
 
 use super::super::signals::answer_to;
 use super::super::wire::{Outgoing, WireEvent};
@@ -19,6 +21,11 @@ use super::{Hop, HttpConnection, describe};
 
 /// Most of a refusal's body that is read.
 const REFUSAL_BYTES: usize = 64 * 1024;
+/// Wait before a broken stream is resumed, unless the server asked for another, and the longest it may ask for.
+const RESUME_WAIT: Duration = Duration::from_secs(1);
+const MAX_RESUME_WAIT: Duration = Duration::from_secs(30);
+/// Attempts to resume that bring nothing.
+const RESUME_ATTEMPTS: u32 = 5;
 
 /// The answer to one POST, read as it is asked for; there is no task behind it.
 #[derive(Debug)]
@@ -28,6 +35,22 @@ pub(in super::super) struct HttpReply {
     body: Body,
     /// Events that arrived together with others.
     pending: VecDeque<WireEvent>,
+    resume: Resume,
+}
+
+/// Where a broken event stream goes on (MCP 2025-11-25, basic/transports, resumability).
+#[derive(Debug)]
+struct Resume {
+    last_event_id: Option<String>,
+    wait: Duration,
+    /// Attempts left; a stream that brings an event earns them anew.
+    attempts: u32,
+}
+
+impl Default for Resume {
+    fn default() -> Self {
+        Self { last_event_id: None, wait: RESUME_WAIT, attempts: RESUME_ATTEMPTS }
+    }
 }
 
 #[derive(Debug)]
@@ -35,6 +58,18 @@ enum Body {
     Json(BytesMut),
     Events(SseParser),
     Refusal(BytesMut),
+}
+
+impl Resume {
+    fn note(&mut self, event: &SseEvent) {
+        if event.id.is_some() {
+            self.last_event_id.clone_from(&event.id);
+            self.attempts = RESUME_ATTEMPTS;
+        }
+        if let Some(wait) = event.retry_ms {
+            self.wait = Duration::from_millis(wait).min(MAX_RESUME_WAIT);
+        }
+    }
 }
 
 impl HttpReply {
@@ -46,7 +81,7 @@ impl HttpReply {
         } else {
             Body::Json(BytesMut::new())
         };
-        Self { response, guard, body, pending: VecDeque::new() }
+        Self { response, guard, body, pending: VecDeque::new(), resume: Resume::default() }
     }
 
     pub(in super::super) fn status(&self) -> StatusCode {
@@ -77,9 +112,31 @@ impl HttpReply {
             }
             match self.response.chunk().await {
                 Ok(Some(chunk)) => self.take(&chunk),
+                Ok(None) | Err(_) if self.can_resume() => self.go_on().await,
                 Ok(None) => self.end(),
                 Err(error) => self.fail(describe(&error)),
             }
+        }
+    }
+
+    /// A stream whose events had ids may end before the answer: that is how a server of 2025-11-25 has
+    /// its client poll. A modern stream that breaks is lost.
+    fn can_resume(&self) -> bool {
+        let is_stream = matches!(self.body, Body::Events(_)) && self.guard.tells;
+        is_stream && self.resume.last_event_id.is_some() && self.resume.attempts > 0
+    }
+
+    /// Opens the stream again where it broke. Interrupted, it begins anew: the server remembers.
+    async fn go_on(&mut self) {
+        tokio::time::sleep(self.resume.wait).await;
+        self.resume.attempts -= 1;
+        let resumed = self.guard.connection.get(self.resume.last_event_id.as_deref()).await;
+        if let Ok(response) = resumed.map_err(|_| ())
+            && response.status().is_success()
+            && is_event_stream(response.headers())
+        {
+            self.response = response;
+            self.body = Body::Events(SseParser::new(MAX_MESSAGE_BYTES));
         }
     }
 
@@ -107,8 +164,12 @@ impl HttpReply {
         let mut messages = Vec::new();
         let overflow = loop {
             match parser.next_event() {
-                Ok(Some(event)) if event.is_message() => messages.push(Bytes::from(event.data)),
-                Ok(Some(_)) => {}
+                Ok(Some(event)) => {
+                    self.resume.note(&event);
+                    if event.is_message() {
+                        messages.push(Bytes::from(event.data));
+                    }
+                }
                 Ok(None) => break None,
                 Err(error) => break Some(error),
             }

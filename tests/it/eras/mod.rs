@@ -3,3 +3,4 @@
 mod cancel;
 mod completion;
 mod demo;
+mod questions;

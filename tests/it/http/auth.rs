@@ -35,7 +35,7 @@ async fn without_a_known_token_nothing_is_served() {
 #[tokio::test]
 async fn a_session_of_another_principal_is_as_unknown_as_none() {
     let (yard, ann, bob) = guarded("  {}\n").await;
-    let anns = Client::legacy_of(&yard.url, "2025-11-25", Some(&ann)).await;
+    let anns = Client::modern(&yard.url).with_token(&ann).open("2025-11-25").await;
     let bobs = Client::modern(&yard.url).with_token(&bob);
     for verb in [Method::POST, Method::GET, Method::DELETE] {
         let request = bobs.verb(verb.clone()).header("mcp-session-id", anns.session());

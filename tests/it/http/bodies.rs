@@ -71,7 +71,7 @@ async fn a_body_that_is_not_declared_json_or_wants_another_answer_is_refused() {
 async fn batches_are_answered_in_the_one_revision_that_has_them() {
     let yard = empty().await;
     let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","id":"b","method":"tools/list"},7]"#;
-    let client = Client::legacy_of(&yard.url, "2025-03-26", None).await;
+    let client = Client::modern(&yard.url).open("2025-03-26").await;
     let (status, answers) = posted(&client, batch).await;
     assert_eq!(status, 200);
     let answers = answers.as_array().unwrap();
@@ -83,7 +83,7 @@ async fn batches_are_answered_in_the_one_revision_that_has_them() {
     assert_eq!((status, &answer["error"]["code"]), (400, &(-32600).into()));
     let (status, _) = posted(&client, r#"[{"jsonrpc":"2.0","method":"notifications/x"}]"#).await;
     assert_eq!(status, 202);
-    for client in [Client::legacy_of(&yard.url, LEGACY, None).await, Client::modern(&yard.url)] {
+    for client in [Client::modern(&yard.url).open(LEGACY).await, Client::modern(&yard.url)] {
         let (status, answer) = posted(&client, batch).await;
         assert_eq!((status, &answer["error"]["code"]), (400, &(-32600).into()));
     }

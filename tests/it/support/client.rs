@@ -18,6 +18,8 @@ pub(crate) struct Client {
     token: Option<String>,
     version: &'static str,
     session: Option<String>,
+    /// What it can be asked, as the text of an object.
+    capabilities: &'static str,
     next_id: AtomicU64,
 }
 
@@ -30,35 +32,46 @@ impl Client {
             token: None,
             version: MODERN,
             session: None,
+            capabilities: "{}",
             next_id: AtomicU64::new(1),
         }
     }
 
-    /// Opens a session.
+    /// Opens a session of the newest revision that has them.
     pub(crate) async fn legacy(url: &str) -> Self {
-        Self::legacy_of(url, LEGACY, None).await
-    }
-
-    /// Opens a session of some revision, as somebody.
-    pub(crate) async fn legacy_of(url: &str, version: &'static str, token: Option<&str>) -> Self {
-        let mut client = Self { token: token.map(str::to_owned), ..Self::modern(url) };
-        client.version = version;
-        let params = format!(
-            r#"{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{{"name":"test","version":"0"}}}}"#
-        );
-        let body = format!(r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{params}}}"#);
-        let opened = within("initialize", client.post().body(body).send()).await.unwrap();
-        assert_eq!(opened.status(), StatusCode::OK);
-        client.session = Some(opened.headers()["mcp-session-id"].to_str().unwrap().to_owned());
-        let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        let taken = within("initialized", client.post().body(body).send()).await.unwrap();
-        assert_eq!(taken.status(), StatusCode::ACCEPTED);
-        client
+        Self::modern(url).open(LEGACY).await
     }
 
     pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
+    }
+
+    /// The same client, with capabilities.
+    pub(crate) fn able(mut self, capabilities: &'static str) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// Opens a session of some revision.
+    pub(crate) async fn open(mut self, version: &'static str) -> Self {
+        self.version = version;
+        let params = format!(
+            r#"{{"protocolVersion":"{version}","capabilities":{},"clientInfo":{{"name":"test","version":"0"}}}}"#,
+            self.capabilities
+        );
+        let body = format!(r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{params}}}"#);
+        let opened = within("initialize", self.post().body(body).send()).await.unwrap();
+        assert_eq!(opened.status(), StatusCode::OK);
+        self.session = Some(opened.headers()["mcp-session-id"].to_str().unwrap().to_owned());
+        self.tell(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned()).await;
+        self
+    }
+
+    /// Sends what has no answer: a notification, or the answer to a question.
+    pub(crate) async fn tell(&self, text: String) {
+        let taken = within("a message to be taken", self.post().body(text).send()).await.unwrap();
+        assert_eq!(taken.status(), StatusCode::ACCEPTED);
     }
 
     pub(crate) fn session(&self) -> &str {
@@ -91,7 +104,8 @@ impl Client {
     /// A request; `members` is the inside of its parameters, `meta` the inside of their `_meta`.
     pub(crate) fn request(&self, id: &str, method: &str, members: &str, meta: &str) -> RequestBuilder {
         let own = format!(
-            r#""io.modelcontextprotocol/protocolVersion":"{MODERN}","io.modelcontextprotocol/clientCapabilities":{{}}"#
+            r#""io.modelcontextprotocol/protocolVersion":"{MODERN}","io.modelcontextprotocol/clientCapabilities":{}"#,
+            self.capabilities
         );
         let metas: Vec<&str> = [meta, if self.is_modern() { &own } else { "" }]
             .into_iter()

@@ -47,6 +47,11 @@ impl Message {
         member(self.params.as_deref()?, key)
     }
 
+    /// The member `key` of the result.
+    pub(crate) fn result_of(&self, key: &str) -> Option<String> {
+        member(self.result.as_deref()?, key)
+    }
+
     /// The result, read.
     pub(crate) fn result_value(&self) -> Value {
         let text = self.result.as_deref().unwrap_or_else(|| panic!("no result but {self:?}"));

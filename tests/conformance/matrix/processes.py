@@ -1,0 +1,72 @@
+"""How does a server get started, found ready, and stopped together with its children?"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+READY_SECONDS = 30
+STOP_SECONDS = 5
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """A command in a process group of its own; the group ends with the `with` block."""
+
+    def __init__(self, command: list[str], log: str, environment: dict[str, str] | None = None):
+        self.command = [str(word) for word in command]
+        self.log = log
+        self.environment = {**os.environ, **(environment or {})}
+
+    def __enter__(self):
+        with open(self.log, "w") as log:
+            self.child = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self.environment, start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_):
+        for kind, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
+            try:
+                os.killpg(self.child.pid, kind)
+                self.child.wait(patience)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                pass
+
+    def wait_for(self, what: str, ready) -> None:
+        """Asks `ready` until it says yes; raises when the process ends or the time is up."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if self.child.poll() is not None:
+                break
+            if ready():
+                return
+            time.sleep(0.05)
+        with open(self.log) as log:
+            raise RuntimeError(f"{what} is not ready: {log.read()[-2000:]}")
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def backends_ready(admin_port: int, names: set[str]) -> bool:
+    """Whether the gateway says that each of `names` can be called."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/status", timeout=2) as answer:
+            status = json.load(answer)
+    except OSError:
+        return False
+    ready = {backend["name"] for backend in status["backends"] if backend["state"] == "ready"}
+    return names <= ready
