@@ -167,6 +167,11 @@ impl Backend {
         }
     }
 
+    /// Whether calls are in flight.
+    pub(super) fn is_busy(&self) -> bool {
+        self.bulkhead.in_flight() > 0
+    }
+
     /// Records a breaker's transition for operators.
     pub(super) fn breaker_moved(&self, transition: Option<Transition>) {
         let circuit = match transition {

@@ -115,8 +115,9 @@ impl Supervisor {
 
     async fn fetch(&self, connection: &Connection) -> Result<(), Failure> {
         let limit = self.backend.settings().timeouts.connect;
-        let offer = fetch(connection, self.backend.name(), limit).await?;
-        self.backend.publish_offer(offer);
+        let fetching = fetch(connection, self.backend.name(), limit);
+        let fetched = self.stop.run_until_cancelled(fetching).await;
+        self.backend.publish_offer(fetched.unwrap_or_else(|| Err(Failure::unavailable("stopping")))?);
         Ok(())
     }
 
@@ -157,17 +158,18 @@ impl Supervisor {
                 _ = refresh.tick() => self.fetch(connection).await,
                 _ = health.tick() => {
                     self.backend.pool.sweep();
-                    if !connection.needs_health_checks() {
+                    // A server busy with a call may not answer anything else; the call shows that it lives.
+                    if !connection.needs_health_checks() || self.backend.is_busy() {
                         continue;
                     }
                     connection.check_health(self.backend.settings().timeouts.connect).await
                 }
             };
             if let Err(failure) = checked {
-                if connection.needs_health_checks() {
+                if connection.needs_health_checks() && !self.backend.is_busy() {
                     return failure.message;
                 }
-                // A process may be too busy with a call to answer; its end would show otherwise.
+                // A server may be too busy with a call to answer; its end would show otherwise.
                 tracing::warn!(backend = self.backend.name(), %failure, "what the backend offers could not be fetched");
             }
         }
