@@ -12,7 +12,7 @@ use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::{Backend, Changed, TransportSettings};
+use crate::backend::{Backend, Changed, TransportSettings, kill_all};
 use crate::catalog::{KeptListing, load};
 use crate::config::{BackendConfig, Config};
 use crate::protocol::Era;
@@ -162,6 +162,11 @@ fn fleet(backends: &[BackendConfig], store: Option<&Path>, changed: &Arc<Notify>
 /// is cheap, and a server may have been upgraded.
 fn known_era(kept: &KeptListing, transport: &TransportSettings) -> Option<Era> {
     (kept.is_legacy && matches!(transport, TransportSettings::Stdio(_))).then_some(Era::Legacy)
+}
+
+/// Ends every process that was started, without waiting for anything: for a process that must end now.
+pub fn kill_backends() {
+    kill_all();
 }
 
 /// What was kept of the catalog. Read before anything is served, so blocking is fine.

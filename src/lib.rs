@@ -42,9 +42,13 @@
 //! | reconnecting and waiting | `backend/supervisor.rs` |
 //! | how a child process is stopped | `backend/child.rs` |
 //! | what is rewritten in a request | `router/hop.rs` |
+//! | what is converted in an answer | `router/convert/` |
 //! | what a model reads when a call fails | `router/failure.rs` |
 //! | when clients hear of changes | `router/refresh.rs` |
+//! | how a resource is watched | `router/updates.rs`, `backend/watched.rs` |
+//! | arguments that headers repeat (`x-mcp-header`) | `protocol/param_headers.rs` |
 //! | sessions | `server/http/sessions.rs` |
+//! | coming back to a broken stream | `server/http/resumable.rs` |
 //! | tokens of clients | `server/auth.rs` |
 //! | every metric | `telemetry/names.rs` |
 //! | the configuration's schema | `config/file.rs` |

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::protocol::{ClientCapabilities, Era, RawJson, Revision};
+use crate::protocol::{ClientCapabilities, Era, ParamHeader, RawJson, Revision};
 use crate::resilience::{Bulkhead, Permit, Place, SharedBreaker, Transition};
 use crate::telemetry::backends::{self, Circuit};
 
@@ -20,6 +20,7 @@ use super::establish::Attempt;
 use super::ids::Ids;
 use super::pool::{Lease, Pool};
 use super::state::{Ready, unix_seconds};
+use super::watched::Watched;
 use super::wire::Outgoing;
 use super::{BackendSettings, Call, Failure, FailureKind, Offer, Sent, Snapshot, State, TransportSettings};
 
@@ -34,6 +35,7 @@ pub struct Backend {
     breaker: SharedBreaker,
     bulkhead: Bulkhead,
     pub(super) pool: Arc<Pool>,
+    pub(super) watched: Arc<Watched>,
     state: watch::Sender<State>,
     offer: ArcSwapOption<Offer>,
     last_error: Mutex<Option<String>>,
@@ -52,6 +54,7 @@ impl Backend {
             breaker: SharedBreaker::new(settings.breaker.clone()),
             bulkhead: Bulkhead::new(&settings.concurrency),
             pool: Pool::new(pool_size(&settings)),
+            watched: Arc::default(),
             ids: Ids::default(),
             tail: Arc::new(Mutex::new(VecDeque::new())),
             state: watch::Sender::default(),
@@ -64,7 +67,7 @@ impl Backend {
             changed,
         };
         backends::state(backend.name(), backend.state.borrow().label());
-        backends::breaker_state(backend.name(), Circuit::Closed);
+        backends::begin(backend.name());
         Arc::new(backend)
     }
 
@@ -303,8 +306,15 @@ impl Admission {
         self.backend.ids.next()
     }
 
-    /// Makes the call; nothing is sent until its first event is asked for.
-    pub fn call(self, id: u64, method: &'static str, params: RawJson) -> Call {
-        Call::new(self, Outgoing { id, method, params: Some(params) })
+    /// Makes the call; nothing is sent until its first event is asked for. `param_headers` are the arguments
+    /// that headers repeat.
+    pub fn call(
+        self,
+        id: u64,
+        method: &'static str,
+        params: RawJson,
+        param_headers: Arc<[ParamHeader]>,
+    ) -> Call {
+        Call::new(self, Outgoing { id, method, params: Some(params), param_headers })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant as StdInstant;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::protocol::{Id, RawJson, code, method};
+use crate::protocol::{Id, RawJson, Routed, code, method};
 use crate::resilience::{Permit, Place, Verdict};
 
 use super::pool::Lease;
@@ -86,6 +86,7 @@ impl Call {
             }
             Ok(WireEvent::Answer(outcome)) => {
                 self.lease.finish();
+                self.doubt_tools(&outcome);
                 self.settle(verdict_of(&outcome));
                 CallEvent::Answer(outcome)
             }
@@ -112,6 +113,16 @@ impl Call {
         match self.lease.connection().start(&self.outgoing).await {
             Ok(reply) => self.reply.insert(reply).next().await,
             Err(failure) => WireEvent::Failed(failure),
+        }
+    }
+
+    /// A backend that finds its headers wrong has other tools than those it listed: they are fetched anew
+    /// (MCP 2026-07-28, basic/transports/streamable-http, server validation).
+    fn doubt_tools(&self, outcome: &Result<RawJson, RawJson>) {
+        let Err(error) = outcome else { return };
+        let is_call = self.outgoing.method == Routed::CallTool.method();
+        if is_call && code_of(error) == Some(code::HEADER_MISMATCH) {
+            self.lease.connection().signals().notification(method::TOOLS_CHANGED, None);
         }
     }
 
@@ -158,11 +169,15 @@ impl Call {
 /// An error is an answer: only one that says the server itself failed counts against the backend.
 fn verdict_of(outcome: &Result<RawJson, RawJson>) -> Verdict {
     let Err(error) = outcome else { return Verdict::Success };
-    match error.get("code").and_then(|code| code.to::<i32>()) {
+    match code_of(error) {
         Some(code::INTERNAL_ERROR) | None => Verdict::Failure,
         Some(code::INVALID_REQUEST | code::METHOD_NOT_FOUND | code::INVALID_PARAMS) => Verdict::Neutral,
         Some(_) => Verdict::Success,
     }
+}
+
+fn code_of(error: &RawJson) -> Option<i32> {
+    error.get("code")?.to()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A child process that cannot leak: its own process group, a stop sequence, a bounded tail of its
 //! standard error.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -66,6 +66,18 @@ pub(super) struct Pipes {
     pub stdout: ChildStdout,
 }
 
+/// The groups of all children that may still run.
+static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// Kills every child and what it started, at once: the last thing a process does that must not wait.
+pub fn kill_all() {
+    for group in std::mem::take(&mut *GROUPS.lock()) {
+        if let Some(group) = Pid::from_raw(group) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
 impl Child {
     /// Starts `settings.command`; its standard error is read into `tail` and the log.
     ///
@@ -85,6 +97,7 @@ impl Child {
             _ => None,
         };
         let group = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        GROUPS.lock().extend(group.map(|group| group.as_raw_nonzero().get()));
         Ok((Self { process, group, stdin: None }, pipes))
     }
 
@@ -125,6 +138,9 @@ impl Drop for Child {
     /// Whatever is left of the group ends here, synchronously: at shutdown no task runs any more.
     fn drop(&mut self) {
         self.signal(Signal::KILL);
+        if let Some(group) = self.group {
+            GROUPS.lock().remove(&group.as_raw_nonzero().get());
+        }
     }
 }
 

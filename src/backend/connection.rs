@@ -9,10 +9,13 @@ use crate::protocol::{Era, Object, RawJson, Revision, method};
 
 use super::child::Child;
 use super::handshake::{Agreement, own_meta};
-use super::http::{HttpConnection, follow, listen_params};
+use super::http::{HttpConnection, follow};
 use super::ids::Ids;
+use super::listen::keep_listening;
 use super::pipe::Pipe;
 use super::signals::Signals;
+use super::subscribe::keep_subscribed;
+use super::watched::Watched;
 use super::wire::{Outgoing, Reply};
 use super::{Failure, Sent};
 
@@ -81,6 +84,11 @@ impl Connection {
         }
     }
 
+    /// An id for a request.
+    pub(super) fn draw_id(&self) -> u64 {
+        self.ids.next()
+    }
+
     /// Asks something on the gateway's own account, within `limit`.
     pub(super) async fn ask(
         &self,
@@ -92,7 +100,7 @@ impl Connection {
             params.set("_meta", own_meta());
         }
         let params = (!params.is_empty()).then(|| params.to_json());
-        let outgoing = Outgoing { id: self.ids.next(), method: name, params };
+        let outgoing = Outgoing::new(self.draw_id(), name, params);
         let asking = async { self.start(&outgoing).await?.answer().await };
         timeout(limit, asking).await.unwrap_or_else(|_| Err(Failure::timeout(Sent::Maybe, limit)))
     }
@@ -107,22 +115,19 @@ impl Connection {
         self.ask(name, Object::new(), limit).await.map(|_outcome| ())
     }
 
-    /// Starts to listen for what concerns no request. The listener ends with the connection.
-    pub(super) fn listen(&self) {
-        match &self.wire {
-            Wire::Http(http) => {
-                tokio::spawn(follow(Arc::clone(http), self.agreement.clone()));
-            }
-            Wire::Pipe(pipe) if self.revision().era() == Era::Modern => {
-                let Some(params) = listen_params(&self.agreement) else { return };
-                let outgoing = Outgoing { id: self.ids.next(), method: method::LISTEN, params: Some(params) };
-                if let Ok(reply) = pipe.start(&outgoing) {
-                    // Kept until the backend ends it: dropping the reply would cancel the subscription.
-                    tokio::spawn(Reply::Pipe(reply).answer());
-                }
-            }
-            Wire::Pipe(_) => {}
+    /// Starts to listen for what concerns no request, and keeps the backend's subscriptions equal to what
+    /// is `watched`. All of it ends with the connection.
+    pub(super) fn listen(self: &Arc<Self>, watched: &Arc<Watched>) {
+        self.signals().report_to(Arc::clone(watched));
+        let (connection, watched) = (Arc::clone(self), Arc::clone(watched));
+        if self.revision().era() == Era::Modern {
+            tokio::spawn(keep_listening(connection, watched));
+            return;
         }
+        if let Wire::Http(http) = &self.wire {
+            tokio::spawn(follow(Arc::clone(http)));
+        }
+        tokio::spawn(keep_subscribed(connection, watched));
     }
 
     /// Ends it: calls in flight learn so, a session is deleted, a process loses its standard input.

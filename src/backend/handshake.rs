@@ -40,6 +40,12 @@ impl Agreement {
         flag.and_then(|flag| flag.to::<bool>()).unwrap_or(false)
     }
 
+    /// Whether it says it will tell when one of its resources changes.
+    pub(super) fn can_subscribe(&self) -> bool {
+        let flag = self.capabilities.get("resources").and_then(|resources| resources.get("subscribe"));
+        flag.and_then(|flag| flag.to::<bool>()).unwrap_or(false)
+    }
+
     fn read(result: &RawJson, revision: Revision) -> Self {
         Self {
             revision,
@@ -92,7 +98,7 @@ pub(super) fn own_meta() -> RawJson {
 
 fn discover(ids: &Ids) -> Outgoing {
     let params = json!({ "_meta": own_meta().to::<Value>() });
-    Outgoing { id: ids.next(), method: method::DISCOVER, params: Some(RawJson::of(&params)) }
+    Outgoing::new(ids.next(), method::DISCOVER, Some(RawJson::of(&params)))
 }
 
 fn initialize(ids: &Ids, capabilities: ClientCapabilities) -> Outgoing {
@@ -101,7 +107,7 @@ fn initialize(ids: &Ids, capabilities: ClientCapabilities) -> Outgoing {
         "capabilities": capabilities.to_json(),
         "clientInfo": gateway_info(),
     });
-    Outgoing { id: ids.next(), method: method::INITIALIZE, params: Some(RawJson::of(&params)) }
+    Outgoing::new(ids.next(), method::INITIALIZE, Some(RawJson::of(&params)))
 }
 
 /// What the probe showed.

@@ -17,7 +17,7 @@ use crate::protocol::{ClientCapabilities, Id, RawJson, Revision, frame, header, 
 
 pub(super) use headers::fixed as fixed_headers;
 pub(super) use reply::{HttpReply, is_event_stream, is_modern_error};
-pub(super) use stream::{follow, listen_params};
+pub(super) use stream::follow;
 
 use super::handshake;
 use super::ids::Ids;
@@ -133,7 +133,7 @@ impl HttpConnection {
             return Ok(());
         }
         tracing::info!(url = %self.url.origin().ascii_serialization(), "the backend forgot the session; opening another");
-        handshake::initialize_http(self).await.map(|_agreement| ())
+        handshake::initialize_http(self).await.map(|_agreement| self.signals.renew())
     }
 
     /// Sends a request as `hop` says.

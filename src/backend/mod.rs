@@ -9,6 +9,8 @@
 //! | `handshake.rs` | which era does the server speak? |
 //! | `connection.rs` | what can be asked of a connected server? |
 //! | `offer.rs` | what does it offer, all pages of it? |
+//! | `watched.rs` | which of its resources do clients watch? |
+//! | `listen.rs`, `subscribe.rs` | how does it learn that, in each era? |
 //! | `wire.rs` | what comes back for a request? |
 //! | `pool.rs` | which connection does a client get that can be asked something? |
 //! | `pipe.rs` | how do many calls share one connection? |
@@ -30,6 +32,7 @@ mod failure;
 mod handshake;
 mod http;
 mod ids;
+mod listen;
 mod offer;
 mod pipe;
 mod pool;
@@ -38,15 +41,19 @@ mod signals;
 mod sse;
 mod state;
 mod stdio;
+mod subscribe;
 mod supervisor;
+mod watched;
 mod wire;
 
 pub use backend::{Admission, Backend, Changed, Wants};
 pub use call::{Call, CallEvent};
+pub use child::kill_all;
 pub use failure::{Failure, FailureKind, Sent};
 pub use offer::Offer;
 pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
 pub use state::{Snapshot, State};
+pub use watched::Updated;
 
 /// Longest line, body or event a backend may send, in bytes.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

@@ -126,9 +126,23 @@ impl Pipe {
             }
             Ok(Message::Notification { method, params }) => self.dispatch(method, params),
             Ok(Message::Request { id, method, params }) => self.ask(id, method, params),
-            Err(_) => return false,
+            Err(_) => {
+                self.receive_unreadable(text);
+                return false;
+            }
         }
         true
+    }
+
+    /// What cannot be read may still be an answer, `NaN` in it for example: its call must not wait for another.
+    fn receive_unreadable(&self, text: &Bytes) {
+        let id = protocol::salvage_id(text).and_then(|id| id.as_number());
+        if let Some(id) = id {
+            self.fail(
+                id,
+                Failure::malformed("the backend answered with something that is no valid MCP message"),
+            );
+        }
     }
 
     /// Takes a question of the backend to the one call it can be about, or refuses it.
@@ -152,6 +166,9 @@ impl Pipe {
     }
 
     fn dispatch(&self, name: String, params: Option<RawJson>) {
+        if name == method::CANCELLED {
+            return self.end_subscription(params.as_ref());
+        }
         let calls = self.table.calls.lock();
         let entry = calls.as_ref().and_then(|calls| owner(calls, &name, params.as_ref()));
         match entry {
@@ -160,8 +177,20 @@ impl Pipe {
             }
             None => {
                 drop(calls);
-                self.signals.notification(&name);
+                self.signals.notification(&name, params.as_ref());
             }
+        }
+    }
+
+    /// A backend cancels nothing but subscriptions, which it may end this way (MCP 2026-07-28,
+    /// basic/patterns/cancellation).
+    fn end_subscription(&self, params: Option<&RawJson>) {
+        let id = params.and_then(|params| params.get("requestId")).and_then(Id::new);
+        let Some(id) = id.and_then(|id| id.as_number()) else { return };
+        let is_subscription =
+            |calls: &HashMap<u64, Entry>| calls.get(&id).is_some_and(|entry| entry.method == method::LISTEN);
+        if self.table.calls.lock().as_ref().is_some_and(is_subscription) {
+            self.fail(id, Failure::lost(Sent::Maybe, "the backend ended the subscription"));
         }
     }
 
@@ -189,8 +218,8 @@ impl Entry {
     }
 }
 
-/// The call a notification belongs to: by its progress token, which is the request's id; a log
-/// message names no request, so it has an owner only while a single call is in flight.
+/// The call a notification belongs to: by its progress token, which is the request's id, or by its
+/// subscription; a log message names no request, so it has an owner only while a single call is in flight.
 fn owner<'a>(calls: &'a HashMap<u64, Entry>, name: &str, params: Option<&RawJson>) -> Option<&'a Entry> {
     match name {
         method::PROGRESS => {
@@ -198,6 +227,10 @@ fn owner<'a>(calls: &'a HashMap<u64, Entry>, name: &str, params: Option<&RawJson
             calls.get(&Id::new(token)?.as_number()?)
         }
         method::MESSAGE => only_call(calls),
+        method::ACKNOWLEDGED => {
+            let subscription = params?.get("_meta")?.get(meta_key::SUBSCRIPTION_ID)?;
+            calls.get(&Id::new(subscription)?.as_number()?)
+        }
         _ => None,
     }
 }
@@ -257,7 +290,7 @@ mod tests {
     }
 
     fn call(pipe: &Pipe, id: u64) -> PipeReply {
-        pipe.start(&Outgoing { id, method: "tools/call", params: None }).unwrap()
+        pipe.start(&Outgoing::new(id, "tools/call", None)).unwrap()
     }
 
     fn receive(pipe: &Pipe, text: serde_json::Value) {
@@ -308,7 +341,7 @@ mod tests {
         assert_eq!(failure.sent, Sent::Maybe);
         let WireEvent::Failed(failure) = queued.next().await else { panic!("not failed") };
         assert_eq!(failure.sent, Sent::No);
-        assert!(pipe.start(&Outgoing { id: 3, method: "x", params: None }).is_err());
+        assert!(pipe.start(&Outgoing::new(3, "x", None)).is_err());
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! What a connection tells the supervisor outside any call: it ended, its lists changed.
+//! What a connection tells the rest of the room outside any call: it ended, its lists changed, one of its
+//! resources was updated.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,12 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::protocol::{ListKind, RawJson, RpcError, method};
 
+use super::watched::Watched;
+
 /// Shared by a connection's readers and its supervisor.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Signals {
     lost: CancellationToken,
     reason: Arc<OnceLock<String>>,
     changed: Arc<Notify>,
+    renewed: Arc<Notify>,
+    watched: Arc<OnceLock<Arc<Watched>>>,
 }
 
 impl Signals {
@@ -42,9 +47,28 @@ impl Signals {
         self.changed.notified().await;
     }
 
+    /// Says that the backend forgot the session, and that another one was opened.
+    pub(super) fn renew(&self) {
+        self.renewed.notify_one();
+    }
+
+    /// Waits until there is another session.
+    pub(super) async fn renewed(&self) {
+        self.renewed.notified().await;
+    }
+
+    /// Sets who is told of updated resources; before, nobody is.
+    pub(super) fn report_to(&self, watched: Arc<Watched>) {
+        let _ = self.watched.set(watched);
+    }
+
     /// Takes a notification that belongs to no request.
-    pub(super) fn notification(&self, name: &str) {
-        if ListKind::ALL.into_iter().any(|kind| kind.changed() == name) {
+    pub(super) fn notification(&self, name: &str, params: Option<&RawJson>) {
+        if name == method::RESOURCE_UPDATED {
+            if let Some(watched) = self.watched.get() {
+                watched.updated(params);
+            }
+        } else if ListKind::ALL.into_iter().any(|kind| kind.changed() == name) {
             self.changed.notify_one();
         }
     }

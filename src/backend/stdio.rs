@@ -126,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn garbage_between_messages_is_skipped() {
         let (pipe, mut theirs) = pair();
-        let mut reply = pipe.start(&Outgoing { id: 1, method: "x", params: None }).unwrap();
+        let mut reply = pipe.start(&Outgoing::new(1, "x", None)).unwrap();
         theirs
             .write_all(b"Starting server...\n\n[1,2]\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\r\n")
             .await
@@ -137,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_the_stream_ends_the_calls() {
         let (pipe, theirs) = pair();
-        let mut reply = pipe.start(&Outgoing { id: 1, method: "x", params: None }).unwrap();
+        let mut reply = pipe.start(&Outgoing::new(1, "x", None)).unwrap();
         drop(theirs);
         assert!(matches!(reply.next().await, WireEvent::Failed(_)));
         assert!(pipe.signals().is_lost());

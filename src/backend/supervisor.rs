@@ -133,7 +133,7 @@ impl Supervisor {
             era = connection.revision().era().as_str(),
             "backend ready"
         );
-        connection.listen();
+        connection.listen(&self.backend.watched);
         let reason = self.watch(&connection, established.child.as_mut()).await;
         // Known at once, so that no call tries; how the process ended is known a moment later.
         self.backend.publish_state(State::Down { reason: reason.clone(), retry_at: None });

@@ -1,6 +1,8 @@
 //! What every transport offers the rest of the room: send one request, read what comes back for it.
 
-use crate::protocol::{Id, RawJson, Response, RpcError, frame};
+use std::sync::Arc;
+
+use crate::protocol::{Id, ParamHeader, RawJson, Response, RpcError, frame};
 
 use super::Failure;
 use super::http::HttpReply;
@@ -13,6 +15,15 @@ pub(super) struct Outgoing {
     pub id: u64,
     pub method: &'static str,
     pub params: Option<RawJson>,
+    /// The arguments that headers repeat, where there are headers.
+    pub param_headers: Arc<[ParamHeader]>,
+}
+
+impl Outgoing {
+    /// A request no argument of which is repeated in a header.
+    pub(super) fn new(id: u64, method: &'static str, params: Option<RawJson>) -> Self {
+        Self { id, method, params, param_headers: Arc::default() }
+    }
 }
 
 /// What came back for one request.

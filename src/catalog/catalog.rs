@@ -14,6 +14,7 @@ use super::pages::{List, Page};
 use super::route::{Item, Route};
 use super::settings::CatalogSettings;
 use super::tool::ToolEntry;
+use super::unmatched;
 use super::warning::{Warning, Warnings};
 use crate::protocol::ListKind;
 
@@ -70,6 +71,7 @@ impl Catalog {
         if !changed.is_empty() {
             items[index(ListKind::Tools)].iter_mut().for_each(|tool| app_links::rewrite(tool, &changed));
         }
+        parts.iter().for_each(|part| unmatched::check(part, &mut warnings));
         let validating: Vec<&str> = sources
             .iter()
             .filter(|source| source.exposure.validate_arguments)
@@ -143,6 +145,11 @@ impl Catalog {
     /// that no backend lists stay as they are: clients fetch them themselves.
     pub fn shown_uri<'a>(&self, backend: &str, local: &'a str) -> Cow<'a, str> {
         self.owners.shown(backend, local).map_or(Cow::Borrowed(local), Cow::Owned)
+    }
+
+    /// Whether clients see any of `backend`'s listed resources or templates under a URI of ours.
+    pub fn has_marked_uris(&self, backend: &str) -> bool {
+        self.owners.has_marked(backend)
     }
 
     /// Up to `max` names (for resources: URIs) that `name` may have been meant to be, likeliest first.

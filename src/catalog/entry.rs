@@ -5,7 +5,7 @@
 //! by entry (MCP 2025-11-25, schema `Tool`, `Prompt`, `Resource`, `ResourceTemplate`).
 
 use super::warning::Problem;
-use crate::protocol::{ListKind, Object, RawJson};
+use crate::protocol::{ListKind, Object, RawJson, param_headers};
 
 /// One entry, checked and still as it was spelt.
 #[derive(Debug, Clone)]
@@ -29,6 +29,21 @@ impl Entry {
             check_optional(&mut object, member, *is_right)?;
         }
         Ok(Self { object, name, key })
+    }
+
+    /// Checks which of a tool's arguments headers repeat. Over HTTP a tool that says so in a way nobody can
+    /// follow must not be shown; over any other transport nothing depends on it, and it is shown without
+    /// (MCP 2026-07-28, server/tools, `x-mcp-header`).
+    ///
+    /// # Errors
+    /// Why it is not shown; otherwise returns what was done about it.
+    pub(super) fn settle_param_headers(&mut self, over_http: bool) -> Result<Option<Problem>, Problem> {
+        let Some(schema) = self.object.get("inputSchema") else { return Ok(None) };
+        let Err(reason) = param_headers::read(schema) else { return Ok(None) };
+        let without = param_headers::strip(schema).filter(|_| !over_http);
+        let Some(without) = without else { return Err(Problem::ParamHeaders { reason, is_shown: false }) };
+        self.object.set("inputSchema", without);
+        Ok(Some(Problem::ParamHeaders { reason, is_shown: true }))
     }
 
     /// What `expose` and `hide` are compared with.

@@ -1,5 +1,7 @@
 //! Which of a backend's entries may clients see?
 
+use std::collections::BTreeSet;
+
 use globset::{Glob, GlobSet, GlobSetBuilder, escape};
 
 use super::settings::ExposureSettings;
@@ -16,8 +18,9 @@ pub(super) struct Exposure {
 
 impl Exposure {
     pub(super) fn new(settings: &ExposureSettings) -> Self {
-        let expose = (!settings.expose.is_empty()).then(|| compile(&settings.expose));
-        Self { expose, hide: compile(&settings.hide) }
+        let expose =
+            (!settings.expose.is_empty()).then(|| compile(settings.expose.iter().map(String::as_str)));
+        Self { expose, hide: compile(settings.hide.iter().map(String::as_str)) }
     }
 
     /// Whether the entry known by `keys` is seen.
@@ -32,8 +35,21 @@ impl Exposure {
     }
 }
 
+/// One glob of the settings.
+pub(super) struct Pattern(GlobSet);
+
+impl Pattern {
+    pub(super) fn new(pattern: &str) -> Self {
+        Self(compile([pattern]))
+    }
+
+    pub(super) fn matches_any(&self, keys: &BTreeSet<String>) -> bool {
+        keys.iter().any(|key| self.0.is_match(key))
+    }
+}
+
 /// A pattern that is no glob stands for itself: leaving it out would show what was to be hidden.
-fn compile(patterns: &[String]) -> GlobSet {
+fn compile<'a>(patterns: impl IntoIterator<Item = &'a str>) -> GlobSet {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         if let Ok(glob) = Glob::new(pattern).or_else(|_| Glob::new(&escape(pattern))) {

@@ -27,6 +27,8 @@ pub struct Source<'a> {
     pub listing: &'a Listing,
     /// Whether the listing is an old one, because the backend cannot be asked.
     pub stale: bool,
+    /// Whether the backend is reached over Streamable HTTP, where headers repeat arguments.
+    pub over_http: bool,
 }
 
 /// A source, with what is worked out once for all four lists.
@@ -55,11 +57,23 @@ impl<'a> Part<'a> {
                 Ok(entry) if !seen.insert(entry.key.clone()) => {
                     warnings.add(&self.backend, kind, &entry.key, Problem::Duplicate);
                 }
-                Ok(entry) => entries.push(entry),
+                Ok(entry) => entries.extend(self.settled(kind, entry, warnings)),
                 Err(problem) => warnings.add(&self.backend, kind, &label(kind, position, raw), problem),
             }
         }
         entries
+    }
+
+    fn settled(&self, kind: ListKind, mut entry: Entry, warnings: &mut Warnings) -> Option<Entry> {
+        if kind != ListKind::Tools {
+            return Some(entry);
+        }
+        let settled = entry.settle_param_headers(self.source.over_http);
+        let is_shown = settled.is_ok();
+        if let Some(problem) = settled.unwrap_or_else(Some) {
+            warnings.add(&self.backend, kind, &entry.key, problem);
+        }
+        is_shown.then_some(entry)
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `merge.rs` | how do the lists of many backends become one? |
 //! | `entry.rs` | is this entry one that every client can read? |
 //! | `exposure.rs` | which of a backend's entries may clients see? |
+//! | `unmatched.rs` | which settings name nothing? |
 //! | `names.rs` | what is an entry called towards clients? |
 //! | `uris.rs`, `owners.rs` | how is a URI spelt that two backends offer, and who owns it? |
 //! | `app_links.rs` | which resource does a tool's user interface live in? |
@@ -47,6 +48,7 @@ mod settings;
 mod store;
 mod tokens;
 mod tool;
+mod unmatched;
 mod uris;
 mod view;
 mod warning;

@@ -61,6 +61,8 @@ pub(super) struct Owners {
     by_slug: HashMap<String, Owner>,
     /// Most specific first; slug of the owner.
     templates: Vec<(UriTemplate, String)>,
+    /// The backends of which clients know a URI or template by another name.
+    marking: HashSet<Arc<str>>,
 }
 
 impl Owners {
@@ -84,7 +86,10 @@ impl Owners {
             }
         }
         unmarked.sort_by_key(|(template, _)| std::cmp::Reverse(template.specificity()));
-        Self { by_slug, templates: unmarked }
+        let routes = resources.items().iter().chain(templates.items()).map(|item| &item.route);
+        let marked = routes.filter(|route| route.local != route.qualified);
+        let marking = marked.map(|route| route.backend.clone()).collect();
+        Self { by_slug, templates: unmarked, marking }
     }
 
     /// The backend to ask for `uri`, given that nobody lists it.
@@ -97,6 +102,10 @@ impl Owners {
         known.map(|(owner, rest)| owner.route(rest, uri)).or_else(|| self.by_template(uri)).or_else(|| {
             marked.filter(|(owner, rest)| owner.may_be_asked(rest)).map(|(o, rest)| o.route(rest, uri))
         })
+    }
+
+    pub(super) fn has_marked(&self, backend: &str) -> bool {
+        self.marking.contains(backend)
     }
 
     /// How clients must spell `local`, a URI that stood in something `backend` said.

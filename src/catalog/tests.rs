@@ -37,8 +37,10 @@ fn exposure(backend: &str) -> ExposureSettings {
 }
 
 fn merge(backends: &[(ExposureSettings, Listing)]) -> Catalog {
-    let sources: Vec<_> =
-        backends.iter().map(|(exposure, listing)| Source { exposure, listing, stale: false }).collect();
+    let sources: Vec<_> = backends
+        .iter()
+        .map(|(exposure, listing)| Source { exposure, listing, stale: false, over_http: false })
+        .collect();
     Catalog::merge(1, &CatalogSettings::default(), &sources)
 }
 
@@ -198,12 +200,42 @@ fn an_apps_link_follows_its_resource() {
 }
 
 #[test]
+fn a_tool_whose_header_annotations_are_wrong_is_dropped_over_http_and_stripped_elsewhere() {
+    let listing = Listing {
+        tools: vec![
+            raw(r#"{"name":"good","inputSchema":{"properties":{"r":{"type":"string","x-mcp-header":"R"}}}}"#),
+            raw(
+                r#"{"name":"bad","inputSchema":{"n":1.0,"properties":{"r":{"type":"number","x-mcp-header":"R"}}}}"#,
+            ),
+        ],
+        ..Listing::default()
+    };
+    let exposure = exposure("a");
+    let merge = |over_http| {
+        let source = Source { exposure: &exposure, listing: &listing, stale: false, over_http };
+        Catalog::merge(1, &CatalogSettings::default(), &[source])
+    };
+    let (over_http, elsewhere) = (merge(true), merge(false));
+    assert_eq!(listed(&over_http, ListKind::Tools), ["a__good"]);
+    assert_eq!(over_http.tool("a__good").unwrap().param_headers[0].header, "Mcp-Param-R");
+    assert!(over_http.warnings()[0].to_string().contains("is left out"), "{:?}", over_http.warnings());
+    let bad = elsewhere.tool("a__bad").unwrap();
+    assert_eq!(bad.input_schema.as_str(), r#"{"n":1.0,"properties":{"r":{"type":"number"}}}"#);
+    assert_eq!(
+        (bad.entry.get("inputSchema").as_ref(), bad.param_headers.len()),
+        (Some(&bad.input_schema), 0)
+    );
+    assert_eq!(elsewhere.tool("a__good").unwrap().param_headers.len(), 1);
+    assert!(elsewhere.warnings()[0].to_string().contains("x-mcp-header"), "{:?}", elsewhere.warnings());
+}
+
+#[test]
 fn clients_hear_of_a_list_only_when_what_they_see_differs() {
     let before = merge(&[(exposure("a"), tools(&["x"]))]);
     let mut hiding = exposure("a");
     hiding.hide = vec!["y".to_owned()];
     let listing = Listing { instructions: Some("new".to_owned()), ..tools(&["x", "y"]) };
-    let source = Source { exposure: &hiding, listing: &listing, stale: true };
+    let source = Source { exposure: &hiding, listing: &listing, stale: true, over_http: false };
     let same = Catalog::merge(2, &CatalogSettings { page_size: 7, ..CatalogSettings::default() }, &[source]);
     assert_eq!(same.changed_since(&before), []);
     assert_eq!(same.stale().collect::<Vec<_>>(), ["a"]);

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::arguments::Checker;
 use super::route::{Item, Route};
 use super::tokens;
-use crate::protocol::RawJson;
+use crate::protocol::{ParamHeader, RawJson, param_headers};
 
 /// One tool as clients see it.
 pub struct ToolEntry {
@@ -16,6 +16,8 @@ pub struct ToolEntry {
     pub entry: RawJson,
     /// Its `inputSchema`.
     pub input_schema: RawJson,
+    /// The arguments that headers repeat.
+    pub param_headers: Arc<[ParamHeader]>,
     /// Whether the operator wants arguments checked before the backend sees them.
     pub validate: bool,
     /// What its definition costs a model, estimated (bytes of name, description and schema / 4).
@@ -31,6 +33,7 @@ impl ToolEntry {
             route: item.route.clone(),
             tokens: tokens::of_tool(&item.entry),
             entry: item.entry.clone(),
+            param_headers: param_headers::read(&input_schema).unwrap_or_default().into(),
             input_schema,
             validate,
             checker: OnceLock::new(),

@@ -30,6 +30,15 @@ pub enum Problem {
     NotAnObject,
     /// Dropped: a member clients rely on is missing or of another type.
     Malformed(&'static str),
+    /// What it says about headers that repeat arguments cannot be followed.
+    ParamHeaders {
+        /// Why.
+        reason: String,
+        /// Whether it is shown, without what it says; dropped otherwise.
+        is_shown: bool,
+    },
+    /// This setting names the entry, which the backend does not offer.
+    Unmatched(&'static str),
     /// Dropped: the backend has an earlier entry of the same name or URI.
     Duplicate,
     /// Shown under another name or URI: the wanted one belongs to another entry.
@@ -44,12 +53,23 @@ pub enum Problem {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { backend, kind, entry, problem } = self;
+        if let Problem::Unmatched(setting) = problem {
+            return write!(
+                f,
+                "backend {backend}: `{setting}` has {entry:?}, which fits nothing the backend offers"
+            );
+        }
         write!(f, "backend {backend}, {}: {entry:?} ", kind.method())?;
         match problem {
             Problem::NotAnObject => write!(f, "is left out: it is no object with distinct keys"),
             Problem::Malformed(member) => {
                 write!(f, "is left out: its `{member}` is missing or of the wrong type")
             }
+            Problem::ParamHeaders { reason, is_shown: false } => write!(f, "is left out: {reason}"),
+            Problem::ParamHeaders { reason, is_shown: true } => {
+                write!(f, "is shown without its `x-mcp-header` annotations: {reason}")
+            }
+            Problem::Unmatched(_) => Ok(()),
             Problem::Duplicate => write!(f, "is left out: this backend has listed it before"),
             Problem::Taken { owner, shown } => {
                 write!(

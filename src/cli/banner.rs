@@ -26,11 +26,22 @@ impl About {
     pub(super) fn of(gateway: &Gateway, address: SocketAddr, operators: Option<&TcpListener>) -> Self {
         let config = gateway.config();
         Self {
-            endpoint: format!("http://{address}/mcp"),
+            endpoint: endpoint(address, &config.server.allowed_hosts),
             operators: operators.and_then(|listener| listener.local_addr().ok()),
             needs_token: !config.clients.is_empty(),
             config: std::path::absolute(&config.path).unwrap_or_else(|_| config.path.clone()),
         }
+    }
+}
+
+/// The URL to give to clients: an address such as 0.0.0.0 can be listened on, but not connected to.
+fn endpoint(address: SocketAddr, names: &[String]) -> String {
+    let port = address.port();
+    match names.first() {
+        _ if !address.ip().is_unspecified() => format!("http://{address}/mcp"),
+        Some(name) if name.contains(':') => format!("http://{name}/mcp"),
+        Some(name) => format!("http://{name}:{port}/mcp"),
+        None => format!("http://127.0.0.1:{port}/mcp"),
     }
 }
 

@@ -113,11 +113,13 @@ fn render(file: &str, report: &Report) -> String {
     }
     let tokens: usize = report.status.backends.iter().map(|backend| backend.tokens).sum();
     let tools: usize = report.status.backends.iter().map(|backend| backend.tools).sum();
+    let backends = report.status.backends.len();
     let down = report.status.backends.iter().filter(|backend| backend.snapshot.state != "ready").count();
-    text.push_str(&format!(
-        "\n{tools} tools cost about {tokens} tokens of a model's context; {down} of {} backends not reached\n",
-        report.status.backends.len()
-    ));
+    let reached = match down {
+        0 => format!("all {backends} backends reached"),
+        down => format!("{down} of {backends} backends not reached"),
+    };
+    text.push_str(&format!("\n{tools} tools cost about {tokens} tokens of a model's context; {reached}\n"));
     text
 }
 

@@ -48,8 +48,13 @@ pub(super) async fn reach(file: &Path, target: &Target) -> anyhow::Result<Gatewa
     let running = mirror(Config::empty(file), &url, target.token.as_ref()).await?;
     match down(&running) {
         None => return Ok(running),
+        Some(reason) if reason.contains("HTTP") && !reason.contains("credentials") => {
+            bail!("what answers at {url} is no MCP gateway: {reason}")
+        }
         Some(reason) if reason.contains("HTTP") => {
-            bail!("the gateway at {url} refused: {reason} (is --token right?)")
+            bail!(
+                "the gateway at {url} does not let us in: give one of its clients' tokens with --token or SWITCHYARD_TOKEN"
+            )
         }
         Some(_nobody_listens) => running.stop().await,
     }

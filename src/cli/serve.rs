@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::gateway::{Gateway, Keep};
+use crate::gateway::{Gateway, Keep, kill_backends};
 use crate::telemetry::{self, process};
 
 use super::banner;
@@ -39,6 +39,7 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
         Gateway::start(config, Keep::Catalog)?.serve_stdio(shutdown).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    warn_of_exposure(&config);
     let clients = bind(config.server.listen, "server.listen").await?;
     let operators = match config.admin.enabled {
         true => Some(bind(config.admin.listen, "admin.listen").await?),
@@ -55,17 +56,28 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is allowed, and still worth a word in the log of whoever finds it later.
+fn warn_of_exposure(config: &Config) {
+    if config.clients.is_empty() && !config.server.listen.ip().is_loopback() {
+        let listen = config.server.listen;
+        tracing::warn!(%listen, "`server.allow_anonymous`: whoever reaches this address may call every tool");
+    }
+    if config.admin.enabled && !config.admin.listen.ip().is_loopback() {
+        let listen = config.admin.listen;
+        tracing::warn!(%listen, "the operators' endpoint has no authentication; keep this address off public networks");
+    }
+}
+
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("failed to listen on {address}; choose another `{key}`, or stop what uses it")
     })
 }
 
-/// The first SIGTERM or SIGINT drains; the second ends the process.
+/// The first SIGTERM, SIGINT or SIGHUP (a terminal that closes) drains; the second ends the process.
 async fn signals(shutdown: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = kinds else {
         tracing::error!("signals cannot be received; only SIGKILL will stop this process");
         return;
     };
@@ -73,6 +85,7 @@ async fn signals(shutdown: CancellationToken) {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
         if round == 0 {
             tracing::info!("stopping: calls in flight are finished; once more to stop at once");
@@ -85,6 +98,7 @@ async fn signals(shutdown: CancellationToken) {
 
 #[expect(clippy::disallowed_methods, reason = "the second signal asks for exactly this")]
 fn abort() {
+    kill_backends();
     std::process::exit(130);
 }
 

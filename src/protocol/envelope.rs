@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::json::salvage;
 use super::{RawJson, RpcError, guard};
 
 /// A request's id, as it was spelt: a string or a number.
@@ -182,6 +183,12 @@ pub fn parse_batch(text: &Bytes) -> Option<Result<Batch, Box<Malformed>>> {
     })
 }
 
+/// The id of a message that cannot be read, if it still shows.
+pub fn salvage_id(text: &Bytes) -> Option<Id> {
+    let text = text.slice_ref(text.trim_ascii());
+    salvage(&text, "id").and_then(Id::new)
+}
+
 /// Says what is wrong with a text without quoting it: it may hold secrets.
 fn describe(error: &serde_json::Error) -> RpcError {
     use serde_json::error::Category;
@@ -303,6 +310,17 @@ mod tests {
         };
         assert!(response.outcome.unwrap().is_null());
         assert_eq!(response.id.unwrap().as_number(), Some(3));
+    }
+
+    #[test]
+    fn an_unreadable_message_may_still_show_its_id() {
+        let shown =
+            |text: &'static str| salvage_id(&Bytes::from_static(text.as_bytes())).map(|id| id.as_number());
+        assert_eq!(shown(r#" {"result":{"id":9,"x":NaN},"jsonrpc":"2.0","id":7}"#), Some(Some(7)));
+        assert_eq!(shown(r#"{"a":"b"#), None);
+        assert_eq!(shown("Starting on id: 7"), None);
+        let deep = format!(r#"{{"result":{}1{},"id":3}}"#, "[".repeat(200), "]".repeat(200));
+        assert_eq!(salvage_id(&Bytes::from(deep)), Some(Id::number(3)));
     }
 
     #[test]

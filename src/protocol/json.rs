@@ -88,6 +88,11 @@ impl RawJson {
         self.0.first() == Some(&b'{')
     }
 
+    /// Whether this value is an array.
+    pub fn is_array(&self) -> bool {
+        self.0.first() == Some(&b'[')
+    }
+
     /// Whether this value is `null`.
     pub fn is_null(&self) -> bool {
         self.0.as_ref() == b"null"
@@ -95,7 +100,12 @@ impl RawJson {
 
     /// The member `key` of this object; the last one where a key stands twice.
     pub fn get(&self, key: &str) -> Option<RawJson> {
-        Members::of(&self.0)?.filter(|m| m.is(key)).last().map(|m| m.value)
+        self.get_all(key).last()
+    }
+
+    /// Every member `key` of this object.
+    pub fn get_all(&self, key: &str) -> impl Iterator<Item = RawJson> {
+        Members::of(&self.0).into_iter().flatten().filter(move |m| m.is(key)).map(|m| m.value)
     }
 
     /// The elements of this array; none if it is no array.
@@ -174,6 +184,16 @@ impl Object {
         self.members.iter().filter_map(|m| m.key.string())
     }
 
+    /// Keys, unescaped, and values, in order.
+    pub fn members(&self) -> impl Iterator<Item = (Cow<'_, str>, &RawJson)> {
+        self.members.iter().filter_map(|m| Some((m.key.string()?, &m.value)))
+    }
+
+    /// The same, to replace values where they stand.
+    pub fn members_mut(&mut self) -> impl Iterator<Item = (Cow<'_, str>, &mut RawJson)> {
+        self.members.iter_mut().filter_map(|m| Some((m.key.string()?, &mut m.value)))
+    }
+
     /// Whether there are no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
@@ -221,6 +241,11 @@ impl Default for Object {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The value of `key` in a text that looks like an object but need not be valid JSON.
+pub(super) fn salvage(text: &Bytes, key: &str) -> Option<RawJson> {
+    Members::of(text)?.find(|member| member.is(key)).map(|member| member.value)
 }
 
 /// Walks an object's members. The text is valid JSON already, so the walk only has to find where

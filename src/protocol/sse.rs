@@ -158,6 +158,12 @@ pub fn write_event(out: &mut BytesMut, name: Option<&str>, id: Option<&str>, dat
     out.put_u8(b'\n');
 }
 
+/// Writes an event that only says what it is called and when to be back if the connection breaks
+/// (MCP 2025-11-25, basic/transports, sending messages to the server).
+pub fn write_priming(out: &mut BytesMut, id: &str, retry_ms: u64) {
+    out.put_slice(format!("id: {id}\nretry: {retry_ms}\ndata: \n\n").as_bytes());
+}
+
 /// Writes a comment: it keeps the connection alive and means nothing.
 pub fn write_comment(out: &mut BytesMut) {
     out.put_slice(b":\n\n");

@@ -35,7 +35,11 @@ impl Account {
             _in_flight: metrics.started(),
             metrics,
             backend: Arc::clone(&target.route.backend),
-            name: Arc::clone(&target.route.qualified),
+            // A URI may be made of arguments, which are never logged.
+            name: match routed {
+                Routed::CallTool | Routed::GetPrompt => Arc::clone(&target.route.qualified),
+                Routed::ReadResource | Routed::Complete => Arc::from(routed.method()),
+            },
         });
     }
 

@@ -23,13 +23,14 @@ use super::parking::{Asked, PATIENCE, Parked};
 use super::question::{Origin, as_input, for_legacy, for_modern, not_declared};
 use super::seal::{Sealed, digest_of, expiry};
 use super::target::Target;
+use super::visit;
 
 /// Questions that come together are shown together.
 const COALESCE: Duration = Duration::from_millis(10);
 /// How often a backend may ask for input before its call is given up.
 const ROUNDS: u32 = 10;
 /// How long a relayed state stays valid.
-const STATE: Duration = Duration::from_secs(3600);
+pub(super) const STATE: Duration = Duration::from_secs(3600);
 
 /// What `requestState` holds while a client has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub(super) enum State {
     Parked(u64),
     /// A modern backend's own state.
     Relayed(String),
+    /// A legacy backend has forgotten the call: it is made again once the client has visited its pages.
+    Again,
 }
 
 /// A modern backend's wish for input, while a legacy client is asked for it.
@@ -165,6 +168,7 @@ impl Driver {
                 target.params.set("requestState", RawJson::of(&inner));
                 Ok(None)
             }
+            State::Again => visit::over(&mut target.params).map(|()| None),
             State::Parked(number) => {
                 let parked = self.router.parking().take(number, &self.inbound.caller.principal);
                 let late =
@@ -298,12 +302,14 @@ impl Driver {
         self.call(target, rounds + 1).await
     }
 
-    fn digest(&self, target: &Target) -> String {
-        let arguments = target.params.get("arguments").and_then(|arguments| arguments.to::<Value>());
+    pub(super) fn digest(&self, target: &Target) -> String {
+        // Arguments that no typed reader takes (1e400, half a surrogate pair) count as they are spelt.
+        let read = |text: &RawJson| text.to().unwrap_or_else(|| Value::from(text.as_str()));
+        let arguments = target.params.get("arguments").map(read);
         digest_of(self.inbound.routed.method(), &target.route.qualified, arguments)
     }
 
-    fn seal(&self, request: String, content: State, valid: Duration) -> Result<String, RawJson> {
+    pub(super) fn seal(&self, request: String, content: State, valid: Duration) -> Result<String, RawJson> {
         let principal = self.inbound.caller.principal.name().to_owned();
         let sealed = Sealed { principal, request, expires: expiry(valid), content };
         self.router
@@ -324,7 +330,7 @@ fn shown(asked: &HashMap<String, Asked>) -> Object {
     shown
 }
 
-fn input_required(requests: Object, state: Option<&str>) -> RawJson {
+pub(super) fn input_required(requests: Object, state: Option<&str>) -> RawJson {
     let mut result = Object::new();
     result.set("resultType", RawJson::of("input_required"));
     result.set("inputRequests", requests.to_json());

@@ -8,6 +8,7 @@ use crate::telemetry::Outcome;
 
 use super::account::Account;
 use super::bridge::Asking;
+use super::convert;
 use super::exchange::Event;
 use super::failure::CallFailure;
 use super::hop;
@@ -93,7 +94,9 @@ impl Driver {
             Ok(admission) => {
                 let id = admission.draw_id();
                 let params = hop::outward(&target, &self.inbound, admission.revision(), id);
-                let call = admission.call(id, self.inbound.routed.method(), params);
+                let param_headers = target.tool.as_ref().map(|tool| Arc::clone(&tool.param_headers));
+                let method = self.inbound.routed.method();
+                let call = admission.call(id, method, params, param_headers.unwrap_or_default());
                 self.stage = Stage::Calling(Box::new(Calling { call, target, rounds }));
                 None
             }
@@ -149,7 +152,10 @@ impl Driver {
         let Calling { target, rounds, .. } = calling;
         match outcome {
             Ok(result) if hop::wants_input(&result) => self.input_required(target, result, rounds),
-            outcome => Some(self.relay(&target, outcome)),
+            outcome => Some(match self.pages_to_visit(&outcome) {
+                Some(requests) => self.visit_first(&target, requests),
+                None => self.relay(&target, outcome),
+            }),
         }
     }
 
@@ -160,13 +166,12 @@ impl Driver {
     fn relay(&mut self, target: &Target, outcome: Result<RawJson, RawJson>) -> Event {
         let caller = &self.inbound.caller;
         let outcome = match (self.inbound.routed, outcome) {
-            (Routed::ReadResource, Ok(result)) => {
-                let shown = hop::shown_contents(&self.router.catalog(), &target.route, result);
-                Ok(hop::with_caching(shown, caller))
-            }
             (Routed::Complete, Err(error)) if is_unknown_method(&error) => Ok(no_completions()),
-            (_, Ok(result)) => Ok(result),
-            (_, Err(error)) => Err(hop::shown_error(error, caller)),
+            (routed, Ok(result)) => {
+                let shown = convert::result(&self.router.catalog(), &target.route, &self.inbound, result);
+                Ok(if routed == Routed::ReadResource { hop::with_caching(shown, caller) } else { shown })
+            }
+            (_, Err(error)) => convert::error(&target.route, &self.inbound, error),
         };
         self.account.end(outcome_of(&outcome));
         Event::Answer(outcome)

@@ -28,6 +28,15 @@ impl Member {
         }
     }
 
+    /// Whether it says, or last said, that it tells when a resource changes.
+    pub(super) fn can_tell_of_updates(&self) -> bool {
+        let offered = self.backend.offer().and_then(|offer| offer.capabilities.clone());
+        let kept = || self.kept.as_ref().and_then(|kept| kept.listing.capabilities.clone());
+        let resources = offered.or_else(kept).and_then(|capabilities| capabilities.get("resources"));
+        let flag = resources.and_then(|resources| resources.get("subscribe"));
+        flag.and_then(|flag| flag.to::<bool>()).unwrap_or(false)
+    }
+
     /// What to keep for the next start.
     pub(super) fn to_keep(&self) -> Option<KeptListing> {
         let Some(offer) = self.backend.offer() else { return self.kept.clone() };
@@ -80,7 +89,11 @@ impl Fleet {
         })
     }
 
+    pub(super) fn member(&self, name: &str) -> Option<&Member> {
+        self.by_name.get(name).and_then(|at| self.members.get(*at))
+    }
+
     pub(super) fn backend(&self, name: &str) -> Option<&Arc<Backend>> {
-        self.by_name.get(name).and_then(|at| self.members.get(*at)).map(|member| &member.backend)
+        self.member(name).map(|member| &member.backend)
     }
 }

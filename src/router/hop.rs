@@ -1,9 +1,8 @@
-//! What is rewritten between the client's hop and the backend's: names, `_meta`, progress tokens,
-//! URIs that collide. Every other byte passes as it came.
+//! What is rewritten between the client's hop and the backend's: names, `_meta`, progress tokens.
+//! Every other byte passes as it came.
 
-use crate::catalog::{Catalog, Route};
 use crate::protocol::{
-    ClientCapabilities, Era, HopMeta, LogLevel, Object, RawJson, Revision, Routed, code, meta_key, method,
+    ClientCapabilities, Era, HopMeta, LogLevel, Object, RawJson, Revision, Routed, meta_key, method,
     relayable, rewrite_meta,
 };
 
@@ -84,29 +83,6 @@ pub(super) fn notification(name: &str, params: Option<RawJson>, caller: &Caller)
     }
 }
 
-/// The contents of a resource carry its URI: where clients know it under another, they read that one.
-pub(super) fn shown_contents(catalog: &Catalog, route: &Route, result: RawJson) -> RawJson {
-    if route.local == route.qualified {
-        return result;
-    }
-    let Some(mut object) = Object::parse(&result) else { return result };
-    let Some(contents) = object.get("contents") else { return result };
-    let shown: Vec<RawJson> = contents
-        .elements()
-        .into_iter()
-        .map(|content| {
-            let Some(mut content_object) = Object::parse(&content) else { return content };
-            let Some(uri) = content_object.get("uri").and_then(|uri| uri.string().map(String::from)) else {
-                return content;
-            };
-            content_object.set("uri", RawJson::of(&*catalog.shown_uri(&route.backend, &uri)));
-            content_object.to_json()
-        })
-        .collect();
-    object.set("contents", RawJson::of(&shown));
-    object.to_json()
-}
-
 /// What a modern client must be told of how long contents may be kept; a legacy backend says nothing
 /// of it, which means not at all (MCP 2026-07-28, server/utilities/caching).
 pub(super) fn with_caching(result: RawJson, caller: &Caller) -> RawJson {
@@ -118,16 +94,5 @@ pub(super) fn with_caching(result: RawJson, caller: &Caller) -> RawJson {
         return result;
     }
     object.set("ttlMs", RawJson::of(&0)).set("cacheScope", RawJson::of("private"));
-    object.to_json()
-}
-
-/// A backend's error as the client's era spells it: the code of a missing resource differs.
-pub(super) fn shown_error(error: RawJson, caller: &Caller) -> RawJson {
-    let is_missing = error.get("code").and_then(|code| code.to()) == Some(code::RESOURCE_NOT_FOUND);
-    if !(is_missing && caller.revision.era() == Era::Modern) {
-        return error;
-    }
-    let Some(mut object) = Object::parse(&error) else { return error };
-    object.set("code", RawJson::of(&code::INVALID_PARAMS));
     object.to_json()
 }

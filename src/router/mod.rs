@@ -7,21 +7,25 @@
 //! | `exchange.rs` | what does a client hear between its request and its answer? |
 //! | `driver.rs` | what happens in between? |
 //! | `bridge.rs` | how do the eras meet when a backend asks something? |
+//! | `visit.rs` | how is a modern client sent to the pages a legacy backend wants visited first? |
 //! | `question.rs` | how does an answer find its way back? |
 //! | `parking.rs` | where does a call wait for a modern client? |
 //! | `seal.rs` | what may a client keep for us? |
 //! | `account.rs` | who counts and logs the call? |
 //! | `target.rs` | which backend owns it, and under which name? |
 //! | `hop.rs` | what is rewritten on the way there and back? |
+//! | `convert/` | what is changed in an answer so that this client can read it? |
 //! | `failure.rs` | how is a call answered that no backend answered? |
 //! | `fleet.rs` | which backends are there, and what was last known of each? |
 //! | `refresh.rs` | when does the catalog change, and who is told? |
+//! | `subscriptions.rs`, `updates.rs` | who is told when a resource changes, and how does a client ask to be? |
 //! | `status.rs` | what do operators see of all this? |
 //!
 //! This room joins the catalog and the backends, which do not know each other.
 
 mod account;
 mod bridge;
+mod convert;
 mod driver;
 mod exchange;
 mod failure;
@@ -35,7 +39,10 @@ mod request;
 mod router;
 mod seal;
 mod status;
+mod subscriptions;
 mod target;
+mod updates;
+mod visit;
 
 pub use exchange::{Event, Exchange};
 pub use fleet::{Fleet, Member};
@@ -45,3 +52,4 @@ pub use request::{Caller, Inbound, Principal, RequestId};
 pub use router::{ListPage, Router};
 pub use seal::Sealer;
 pub use status::{BackendStatus, Status};
+pub use updates::Updates;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::backend::TransportSettings;
 use crate::catalog::{Catalog, CatalogSettings, KeptListing, Source, save};
 use crate::protocol::ListKind;
 use crate::telemetry::backends::{self, Entries};
@@ -59,7 +60,12 @@ pub(super) fn merge(generation: u64, settings: &CatalogSettings, fleet: &Fleet) 
         fleet.members().iter().filter_map(|member| Some((member, member.listing()?))).collect();
     let sources: Vec<Source<'_>> = known
         .iter()
-        .map(|(member, (listing, stale))| Source { exposure: &member.exposure, listing, stale: *stale })
+        .map(|(member, (listing, stale))| Source {
+            exposure: &member.exposure,
+            listing,
+            stale: *stale,
+            over_http: matches!(member.backend.settings().transport, TransportSettings::Http { .. }),
+        })
         .collect();
     Catalog::merge(generation, settings, &sources)
 }

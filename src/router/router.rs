@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::backend::Backend;
 use crate::catalog::{Catalog, CatalogSettings, KeptListing, Route};
-use crate::protocol::{Era, ListKind, RawJson, Routed, RpcError, gateway_info};
+use crate::protocol::{Era, ListKind, ParamHeader, RawJson, Routed, RpcError, gateway_info};
 use crate::telemetry::CallMetrics;
 
 use super::exchange::Exchange;
@@ -21,6 +21,7 @@ use super::parking::Parking;
 use super::refresh::{Changes, Counters, merge};
 use super::request::Inbound;
 use super::seal::Sealer;
+use super::subscriptions::Registry;
 
 /// How long a modern client may use a list without asking again, in milliseconds; a change is told
 /// to those who listen.
@@ -41,6 +42,7 @@ pub struct Router {
     kept: Mutex<BTreeMap<String, KeptListing>>,
     sealer: Sealer,
     parking: Arc<Parking>,
+    registry: Mutex<Registry>,
 }
 
 /// One page of a list, ready to be put into a result.
@@ -60,7 +62,7 @@ impl Router {
     /// A router whose catalog holds what was kept of `fleet`.
     pub fn new(settings: CatalogSettings, fleet: Fleet, sealer: Sealer) -> Arc<Self> {
         let catalog = merge(1, &settings, &fleet);
-        Arc::new(Self {
+        let router = Arc::new(Self {
             settings,
             fleet: ArcSwap::from_pointee(fleet),
             catalog: ArcSwap::from_pointee(catalog),
@@ -69,7 +71,10 @@ impl Router {
             kept: Mutex::default(),
             sealer,
             parking: Arc::default(),
-        })
+            registry: Mutex::default(),
+        });
+        router.backends().iter().for_each(|backend| router.hear_updates(backend));
+        router
     }
 
     /// What a client is told the gateway can do. It does not depend on which backends are up, so that
@@ -78,7 +83,7 @@ impl Router {
         RawJson::of(&json!({
             "tools": { "listChanged": true },
             "prompts": { "listChanged": true },
-            "resources": { "listChanged": true },
+            "resources": { "listChanged": true, "subscribe": true },
             "logging": {},
             "completions": {},
         }))
@@ -107,6 +112,11 @@ impl Router {
             stale: catalog.stale().map(str::to_owned).collect(),
             ttl_ms: LIST_TTL_MS,
         })
+    }
+
+    /// The arguments of a tool that a stateless client repeats in headers; none of a tool nobody has.
+    pub fn param_headers(&self, tool: &str) -> Arc<[ParamHeader]> {
+        self.catalog.load().tool(tool).map(|tool| Arc::clone(&tool.param_headers)).unwrap_or_default()
     }
 
     /// Begins an exchange.
@@ -140,6 +150,10 @@ impl Router {
 
     pub(super) fn parking(&self) -> &Arc<Parking> {
         &self.parking
+    }
+
+    pub(super) fn registry(&self) -> &Mutex<Registry> {
+        &self.registry
     }
 
     pub(super) fn settings(&self) -> &CatalogSettings {

@@ -34,7 +34,9 @@ pub(super) fn resolve(catalog: &Catalog, inbound: &Inbound) -> Result<Target, Rp
             (tool.route.clone(), Some(Arc::clone(tool)))
         }
         Routed::GetPrompt => (prompt(catalog, &text(&params, "name")?)?, None),
-        Routed::ReadResource => (resource(catalog, inbound, &text(&params, "uri")?)?, None),
+        Routed::ReadResource => {
+            (resource(catalog, inbound.caller.revision.era(), &text(&params, "uri")?)?, None)
+        }
         Routed::Complete => (reference(catalog, &params)?, None),
     };
     Ok(Target { route, tool, params })
@@ -50,9 +52,9 @@ fn prompt(catalog: &Catalog, name: &str) -> Result<Route, RpcError> {
 }
 
 /// A URI that nobody owns is never asked of all: it may say something about its reader.
-fn resource(catalog: &Catalog, inbound: &Inbound, uri: &str) -> Result<Route, RpcError> {
+pub(super) fn resource(catalog: &Catalog, era: Era, uri: &str) -> Result<Route, RpcError> {
     catalog.resource(uri).ok_or_else(|| {
-        let code = match inbound.caller.revision.era() {
+        let code = match era {
             Era::Modern => code::INVALID_PARAMS,
             Era::Legacy => code::RESOURCE_NOT_FOUND,
         };

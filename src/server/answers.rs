@@ -1,5 +1,7 @@
 //! What does the gateway answer by itself: the handshake, discovery, lists.
 
+use std::pin::Pin;
+
 use serde_json::json;
 
 use super::Server;
@@ -13,10 +15,15 @@ const STALE: &str = "switchyard/stale";
 /// How long a discovery may be kept, in milliseconds.
 const DISCOVERY_TTL_MS: u64 = 60_000;
 
+/// The gateway's own answer, once it has one.
+pub(super) type Answering = Pin<Box<dyn Future<Output = Result<RawJson, RpcError>> + Send>>;
+
 /// What a request turns out to be.
 pub(super) enum Work {
     /// Answered already: the result.
     Ready(RawJson),
+    /// Answered by the gateway, but not at once.
+    Later(Answering),
     /// A backend answers.
     Routed(Exchange),
     /// Stays open.

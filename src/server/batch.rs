@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::task::JoinSet;
 
-use super::answers::Work;
+use super::answers::{Answering, Work};
 use super::calls::Call;
 use super::caught::next_event;
 use super::session::Session;
@@ -41,6 +41,9 @@ where
                 Begun::Running(id, call, exchange) => {
                     running.spawn(finish(id, call, exchange));
                 }
+                Begun::Later(id, request_id, answering) => {
+                    running.spawn(async move { Some(later(&id, &request_id, answering).await) });
+                }
                 Begun::Silent => {}
             }
         }
@@ -53,6 +56,7 @@ where
 enum Begun {
     Answered(Bytes),
     Running(Id, Call, Exchange),
+    Later(Id, RequestId, Answering),
     Silent,
 }
 
@@ -74,6 +78,7 @@ fn begin(server: &Server, session: &Session, item: Result<Message, Box<Malformed
     let request_id = server.request_ids.draw();
     match legacy::begin(server, session, &request_id, &name, params) {
         Ok(Work::Ready(result)) => Begun::Answered(frame::result(&id, &result)),
+        Ok(Work::Later(answering)) => Begun::Later(id, request_id, answering),
         Ok(Work::Routed(exchange)) => {
             let call = session.calls.begin(&id);
             Begun::Running(id, call, exchange)
@@ -84,7 +89,18 @@ fn begin(server: &Server, session: &Session, item: Result<Message, Box<Malformed
 }
 
 fn refused(id: &Id, error: RpcError, request_id: &RequestId) -> Begun {
-    Begun::Answered(frame::error(Some(id), &error.with("request_id", request_id.to_string()).to_json()))
+    Begun::Answered(refusal(id, error, request_id))
+}
+
+fn refusal(id: &Id, error: RpcError, request_id: &RequestId) -> Bytes {
+    frame::error(Some(id), &error.with("request_id", request_id.to_string()).to_json())
+}
+
+async fn later(id: &Id, request_id: &RequestId, answering: Answering) -> Bytes {
+    match answering.await {
+        Ok(result) => frame::result(id, &result),
+        Err(error) => refusal(id, error, request_id),
+    }
 }
 
 async fn finish(id: Id, call: Call, mut exchange: Exchange) -> Option<Bytes> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Server;
-use super::answers::{self, Work};
+use super::answers::{self, Answering, Work};
 use super::calls::Calls;
 use super::session::Session;
 use crate::protocol::{Era, ListKind, LogLevel, RawJson, Revision, Routed, RpcError, method};
@@ -50,6 +50,11 @@ pub(super) fn begin(
     }
     match name {
         method::PING => Ok(Work::Ready(RawJson::empty_object())),
+        method::SUBSCRIBE => Ok(Work::Later(subscribe(server, session, uri_of(params.as_ref())?))),
+        method::UNSUBSCRIBE => {
+            session.updates.unsubscribe(&uri_of(params.as_ref())?);
+            Ok(Work::Ready(RawJson::empty_object()))
+        }
         method::SET_LEVEL => set_level(session, params.as_ref()).map(Work::Ready),
         method::INITIALIZE => Err(RpcError::invalid_request("this session is initialized already")),
         _ => Err(RpcError::new(crate::protocol::code::METHOD_NOT_FOUND, "no such method in this revision")),
@@ -61,6 +66,19 @@ pub(super) fn notice(session: &Session, name: &str, params: Option<&RawJson>) {
     if name == method::CANCELLED {
         session.calls.cancel(params);
     }
+}
+
+/// Answers once the resource's backend knows of the subscription, or has had time enough.
+fn subscribe(server: &Server, session: &Session, uri: String) -> Answering {
+    let (router, updates) = (Arc::clone(&server.router), Arc::clone(&session.updates));
+    Box::pin(
+        async move { router.subscribe(&updates, &uri, Era::Legacy).await.map(|()| RawJson::empty_object()) },
+    )
+}
+
+fn uri_of(params: Option<&RawJson>) -> Result<String, RpcError> {
+    let uri = params.and_then(|params| params.get("uri")).and_then(|uri| uri.string().map(String::from));
+    uri.ok_or_else(|| RpcError::invalid_params("`params.uri` must be a string"))
 }
 
 fn set_level(session: &Session, params: Option<&RawJson>) -> Result<RawJson, RpcError> {

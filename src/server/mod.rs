@@ -9,7 +9,7 @@
 //! | `session.rs`, `calls.rs` | what does a session remember, and which of its calls are running? |
 //! | `batch.rs` | how is a 2025-03-26 batch answered? |
 //! | `answers.rs` | what does the gateway answer by itself? |
-//! | `subscription.rs` | what does an open `subscriptions/listen` send? |
+//! | `notices.rs`, `subscription.rs` | what is a client told that answers nothing: in a session, on a `subscriptions/listen`? |
 //! | `auth.rs`, `policy.rs` | who is calling, and what may they do here? |
 //! | `caught.rs` | what becomes of a panic? |
 //! | `error.rs` | what is a refusal on the wire? |
@@ -26,6 +26,7 @@ mod error;
 mod http;
 mod legacy;
 mod modern;
+mod notices;
 mod policy;
 mod request_id;
 mod session;

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::calls::Calls;
 use crate::protocol::{LogLevel, RawJson, RequestMeta, Revision};
-use crate::router::{Caller, Principal, RequestId};
+use crate::router::{Caller, Principal, RequestId, Updates};
 
 /// Least level of log messages for a client that has not set one: the server decides then
 /// (MCP 2025-11-25, server/utilities/logging).
@@ -17,6 +17,8 @@ pub(super) struct Session {
     pub(super) principal: Principal,
     pub(super) revision: Revision,
     pub(super) calls: Arc<Calls>,
+    /// The resources it watches.
+    pub(super) updates: Arc<Updates>,
     capabilities: RawJson,
     log_level: Mutex<LogLevel>,
 }
@@ -28,7 +30,8 @@ impl Session {
         capabilities: RawJson,
         calls: Arc<Calls>,
     ) -> Self {
-        Self { principal, revision, calls, capabilities, log_level: Mutex::new(UNASKED) }
+        let (updates, log_level) = (Arc::default(), Mutex::new(UNASKED));
+        Self { principal, revision, calls, updates, capabilities, log_level }
     }
 
     /// `logging/setLevel`

@@ -1,49 +1,48 @@
 //! What does an open `subscriptions/listen` send?
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::Server;
-use crate::protocol::{Id, Object, RawJson, RpcError, frame, meta_key, method};
-use crate::router::Changes;
+use super::notices::resource_updated;
+use crate::protocol::{Era, Id, Object, RawJson, RpcError, frame, meta_key, method};
+use crate::router::{Changes, Router, Updates};
 
 /// A client that listens (MCP 2026-07-28, basic/patterns/subscriptions).
 pub(super) struct Subscription {
     id: Id,
     honoured: Filter,
+    router: Arc<Router>,
     changes: Changes,
+    updates: Updates,
+    arrived: watch::Receiver<()>,
 }
 
 /// The kinds of notification that can be asked for. Others are left out of the acknowledgement.
-#[derive(Deserialize, Default, Clone, Copy)]
+#[derive(Deserialize, Serialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Filter {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     tools_list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     prompts_list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     resources_list_changed: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resource_subscriptions: Vec<String>,
 }
 
 impl Filter {
-    fn wants(self, name: &str) -> bool {
+    fn wants(&self, name: &str) -> bool {
         match name {
             method::TOOLS_CHANGED => self.tools_list_changed,
             method::PROMPTS_CHANGED => self.prompts_list_changed,
             method::RESOURCES_CHANGED => self.resources_list_changed,
             _ => false,
         }
-    }
-
-    fn to_json(self) -> RawJson {
-        let kinds = [
-            ("toolsListChanged", self.tools_list_changed),
-            ("promptsListChanged", self.prompts_list_changed),
-            ("resourcesListChanged", self.resources_list_changed),
-        ];
-        let mut honoured = Object::new();
-        for (kind, _) in kinds.into_iter().filter(|(_, wanted)| *wanted) {
-            honoured.set(kind, RawJson::of(&true));
-        }
-        honoured.to_json()
     }
 }
 
@@ -55,22 +54,35 @@ impl Subscription {
         let honoured = filter.as_ref().and_then(RawJson::to::<Filter>).ok_or_else(|| {
             RpcError::invalid_params("`notifications` must say which notifications are wanted")
         })?;
-        Ok(Self { id: id.clone(), honoured, changes: server.router.changes() })
+        let (router, updates) = (Arc::clone(&server.router), Updates::default());
+        let (changes, arrived) = (router.changes(), updates.arrived());
+        Ok(Self { id: id.clone(), honoured, router, changes, updates, arrived })
     }
 
-    /// The first message: what will be sent.
-    pub(super) fn acknowledgement(&self) -> Bytes {
+    /// The first message: what will be sent. Waits a little for the backends of the resources.
+    pub(super) async fn acknowledge(&mut self) -> Bytes {
+        let wanted = std::mem::take(&mut self.honoured.resource_subscriptions);
+        self.honoured.resource_subscriptions =
+            self.router.subscribe_all(&self.updates, wanted, Era::Modern).await;
         let mut params = self.tagged();
-        params.set("notifications", self.honoured.to_json());
+        params.set("notifications", RawJson::of(&self.honoured));
         frame::notification(method::ACKNOWLEDGED, Some(&params.to_json()))
     }
 
     /// The next messages; `None` when the gateway stops. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Vec<Bytes>> {
-        let changed = self.changes.next().await?;
-        let wanted = changed.into_iter().filter(|name| self.honoured.wants(name));
-        let params = self.tagged().to_json();
-        Some(wanted.map(|name| frame::notification(name, Some(&params))).collect())
+        tokio::select! {
+            changed = self.changes.next() => {
+                let params = self.tagged().to_json();
+                let wanted = changed?.into_iter().filter(|name| self.honoured.wants(name));
+                Some(wanted.map(|name| frame::notification(name, Some(&params))).collect())
+            }
+            // The sender lives as long as `updates`.
+            _ = self.arrived.changed() => {
+                let updated = self.updates.take();
+                Some(updated.iter().map(|uri| resource_updated(uri, self.tagged())).collect())
+            }
+        }
     }
 
     /// The last message: the gateway ends the subscription.

@@ -70,6 +70,16 @@ pub struct Entries {
     pub resource_templates: usize,
 }
 
+/// Shows a new backend with everything that can happen to it at zero, so that a first event is seen
+/// as an increase.
+pub fn begin(backend: &str) {
+    counter(&BACKEND_RESTARTS, [backend]).increment(0);
+    for to in [Circuit::Closed, Circuit::HalfOpen, Circuit::Open] {
+        counter(&BREAKER_TRANSITIONS, [backend, to.as_str()]).increment(0);
+    }
+    breaker_state(backend, Circuit::Closed);
+}
+
 /// Shows `backend` in `state` and in no other.
 pub fn state(backend: &str, state: BackendState) {
     set_state(backend, Some(state));

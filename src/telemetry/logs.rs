@@ -27,8 +27,9 @@ pub enum LogError {
 /// [`LogError`] when `RUST_LOG` is not a filter.
 pub fn init(settings: &LogSettings) -> Result<(), LogError> {
     let over = std::env::var(VARIABLE).unwrap_or_default();
-    let lines =
-        tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter(settings.level, &over)?);
+    let lines = tracing_subscriber::fmt()
+        .with_writer(lines_to_stderr)
+        .with_env_filter(filter(settings.level, &over)?);
     let begun = match settings.format {
         LogFormat::Text => lines.with_ansi(colours()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
@@ -37,6 +38,31 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
         tracing::debug!("log lines are already written, as was asked first");
     }
     Ok(())
+}
+
+/// Standard error; on a terminal each line first wipes what a progress display left on its line.
+fn lines_to_stderr() -> Lines {
+    Lines { wipes: io::stderr().is_terminal() }
+}
+
+struct Lines {
+    wipes: bool,
+}
+
+impl io::Write for Lines {
+    /// Takes a whole line, as the formatter writes it.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut out = io::stderr().lock();
+        if self.wipes {
+            out.write_all(b"\r\x1b[2K")?;
+        }
+        out.write_all(line)?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 fn filter(level: LogLevel, over: &str) -> Result<EnvFilter, ParseError> {

@@ -8,6 +8,8 @@ mod fidelity;
 mod http;
 mod ids;
 mod isolation;
+mod param_headers;
 mod rooms;
 mod sse_pair;
+mod subscriptions;
 mod support;

@@ -1,7 +1,8 @@
 //! Can a client of the oldest revision, which has one stream for all answers, use the gateway?
 
 use crate::support::client::Events;
-use crate::support::{Message, Yard, demo, eventually, within};
+use crate::support::message::result;
+use crate::support::{Answer, Message, RawBackend, Speaks, Yard, demo, eventually, within};
 
 /// An HTTP+SSE client: what it posts is answered on the stream.
 struct Pair {
@@ -35,11 +36,11 @@ impl Pair {
         answer
     }
 
-    async fn initialize(&mut self) {
-        let params =
-            r#"{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"old","version":"1"}}"#;
-        let agreed = self.ask(1, "initialize", params).await.result_value();
-        assert_eq!(agreed["protocolVersion"], "2024-11-05");
+    async fn initialize(&mut self, version: &str, capabilities: &str) {
+        let client = r#""clientInfo":{"name":"old","version":"1"}"#;
+        let params = format!(r#"{{"protocolVersion":"{version}","capabilities":{capabilities},{client}}}"#);
+        let agreed = self.ask(1, "initialize", &params).await.result_value();
+        assert_eq!(agreed["protocolVersion"], version);
         self.post(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
     }
 }
@@ -48,7 +49,7 @@ impl Pair {
 async fn a_client_of_the_oldest_revision_lists_and_calls_every_demo_backend() {
     let yard = Yard::start(&demo::backends()).await;
     let mut pair = Pair::open(&yard).await;
-    pair.initialize().await;
+    pair.initialize("2024-11-05", "{}").await;
     let listed = pair.ask(2, "tools/list", "{}").await.result_value();
     assert_eq!(listed["tools"].as_array().unwrap().len(), 15);
     let calls = [
@@ -60,6 +61,29 @@ async fn a_client_of_the_oldest_revision_lists_and_calls_every_demo_backend() {
         let result = pair.ask(id, "tools/call", params).await.result_value();
         assert!(result["structuredContent"].is_object(), "{params}: {result}");
     }
+}
+
+#[tokio::test]
+async fn a_modern_backends_wish_for_input_is_a_question_on_the_stream() {
+    let tools = r#"[{"name":"book","inputSchema":{"type":"object"}}]"#;
+    let backend = RawBackend::start(Speaks::Modern, tools, |asked| {
+        let wish = r#"{"resultType":"input_required","inputRequests":{"k":{"method":"roots/list"}},"requestState":"s"}"#;
+        (asked.message.method == "tools/call").then(|| match asked.message.param("inputResponses") {
+            None => Answer::Result(wish.to_owned()),
+            Some(given) => Answer::Result(format!(r#"{{"content":[],"given":{given}}}"#)),
+        })
+    })
+    .await;
+    let yard = Yard::of(&backend.entry("raw")).await;
+    let mut pair = Pair::open(&yard).await;
+    pair.initialize("2024-11-05", r#"{"roots":{}}"#).await;
+    pair.post(r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"raw__book"}}"#).await;
+    let asked = pair.events.next().await.unwrap();
+    assert_eq!(asked.method, "roots/list");
+    let roots = r#"{"roots":[{"uri":"file:///a","x":1.0}]}"#;
+    pair.post(&result(&asked.id.unwrap(), roots)).await;
+    let answer = pair.events.next().await.unwrap();
+    assert_eq!(answer.result_of("given"), Some(format!(r#"{{"k":{roots}}}"#)));
 }
 
 #[tokio::test]

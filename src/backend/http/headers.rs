@@ -58,4 +58,30 @@ fn mirror(headers: &mut HeaderMap, outgoing: &Outgoing) {
     if let Some(value) = value {
         headers.insert(header::NAME, value);
     }
+    let arguments = outgoing.params.as_ref().and_then(|params| params.get("arguments"));
+    for param in outgoing.param_headers.iter() {
+        let Some(text) = param.text(arguments.as_ref()) else { continue };
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(&param.header), HeaderValue::try_from(text)) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ParamHeader, RawJson};
+
+    #[test]
+    fn arguments_are_repeated_towards_modern_servers_only() {
+        let param = ParamHeader { header: "Mcp-Param-Region".to_owned(), path: vec!["region".to_owned()] };
+        let params = RawJson::parse(r#"{"name":"t","arguments":{"region":"grüße"}}"#.into()).unwrap();
+        let outgoing =
+            Outgoing { param_headers: [param].into(), ..Outgoing::new(1, "tools/call", Some(params)) };
+        let modern = of_hop(&Hop::Modern, Some(&outgoing));
+        assert_eq!(modern["mcp-param-region"], "=?base64?Z3LDvMOfZQ==?=");
+        let legacy = Hop::Legacy { revision: Revision::LATEST_LEGACY, session: None };
+        assert!(!of_hop(&legacy, Some(&outgoing)).contains_key("mcp-param-region"));
+    }
 }

@@ -226,7 +226,9 @@ impl HttpReply {
             Message::Notification { method, params } if is_about_a_request(&method) => {
                 self.pending.push_back(WireEvent::Notification { method, params });
             }
-            Message::Notification { method, .. } => self.guard.connection.signals.notification(&method),
+            Message::Notification { method, params } => {
+                self.guard.connection.signals.notification(&method, params.as_ref());
+            }
             Message::Request { id, method, params } if self.guard.connection.may_ask(&method) => {
                 self.pending.push_back(WireEvent::Question { id, method, params });
             }
@@ -253,6 +255,12 @@ impl HttpReply {
 
 fn by_status(status: StatusCode, retry_after: Option<Duration>) -> Failure {
     let described = format!("the backend answered HTTP {status}");
+    if status.is_redirection() {
+        return Failure::unavailable(format!(
+            "{described}: redirects are not followed; configure the URL it points to"
+        ))
+        .with_status(status.as_u16());
+    }
     let mut failure = match status.as_u16() {
         401 | 403 => {
             Failure::unavailable(format!("{described}: it does not accept the gateway's credentials"))

@@ -7,9 +7,11 @@ use bytes::Bytes;
 
 use super::Duplex;
 use crate::protocol::{Era, Id, frame, method};
-use crate::router::{Event, Exchange};
+use crate::router::{Event, Exchange, RequestId};
+use crate::server::answers::Answering;
 use crate::server::caught::next_event;
 use crate::server::http::answer_frame;
+use crate::server::notices::Notices;
 use crate::server::subscription::Subscription;
 
 impl Duplex {
@@ -41,8 +43,8 @@ impl Duplex {
         let (duplex, call) = (Arc::clone(self), self.calls.begin(id));
         let cancelled = cancelled(id);
         self.run(async move {
-            duplex.outbox.send(subscription.acknowledgement()).await;
             let work = async {
+                duplex.outbox.send(subscription.acknowledge().await).await;
                 while let Some(Some(frames)) = duplex.ending.run_until_cancelled(subscription.next()).await {
                     for frame in frames {
                         duplex.outbox.send(frame).await;
@@ -56,13 +58,27 @@ impl Duplex {
         });
     }
 
+    /// Sends what the gateway itself answers, once it can.
+    pub(super) fn run_answer(self: &Arc<Self>, id: Id, request_id: RequestId, answering: Answering) {
+        let (duplex, call) = (Arc::clone(self), self.calls.begin(&id));
+        self.run(async move {
+            let Some(answer) = call.unless_cancelled(answering).await else { return };
+            drop(call);
+            match answer {
+                Ok(result) => duplex.outbox.send(frame::result(&id, &result)).await,
+                Err(error) => duplex.refuse(Some(&id), error, &request_id).await,
+            }
+        });
+    }
+
     /// Tells an initialized client what changes.
     pub(super) fn run_notifications(self: &Arc<Self>) {
-        let (duplex, mut changes) = (Arc::clone(self), self.server.router.changes());
+        let Some(session) = self.session.get() else { return };
+        let (duplex, mut notices) = (Arc::clone(self), Notices::new(&self.server, &session.updates));
         self.run(async move {
-            while let Some(Some(names)) = duplex.ending.run_until_cancelled(changes.next()).await {
-                for name in names {
-                    duplex.outbox.send(frame::notification(name, None)).await;
+            while let Some(Some(changed)) = duplex.ending.run_until_cancelled(notices.next()).await {
+                for frame in notices.frames(&changed) {
+                    duplex.outbox.send(frame).await;
                 }
             }
         });

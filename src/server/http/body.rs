@@ -1,5 +1,7 @@
 //! How is a body read, bounded in size and time?
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
@@ -10,6 +12,10 @@ use tokio::time::timeout;
 use crate::server::LimitSettings;
 use crate::server::error::Error;
 
+/// Most that is read of a body that is refused, and the longest that takes.
+const DISCARD_BYTES: usize = 64 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(2);
+
 /// Reads the JSON a client posts, once its headers say that it is that and not too much.
 pub(super) async fn read(
     headers: &HeaderMap,
@@ -18,6 +24,7 @@ pub(super) async fn read(
 ) -> Result<Bytes, Error> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > limits.body_bytes) {
+        discard(body).await;
         return Err(Error::BodyTooLarge(limits.body_bytes));
     }
     if !is_json(headers) {
@@ -33,6 +40,19 @@ pub(super) async fn read(
         Ok(Err(_)) => Err(Error::BadRequest("the body ended early")),
         Err(_) => Err(Error::BodyTimeout),
     }
+}
+
+/// Reads a body that is refused, within bounds: many clients write all of it before they read why.
+async fn discard(mut body: Incoming) {
+    let reading = async {
+        let mut left = DISCARD_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { return };
+            left = rest;
+        }
+    };
+    let _ = timeout(DISCARD_TIME, reading).await;
 }
 
 /// Whether the client takes `media_type`. No `Accept` at all takes everything, as HTTP says.

@@ -4,12 +4,14 @@
 //! along, and a client that reads slowly slows it down. Only work that must survive the client runs in a
 //! task and hands its events in from outside.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
+use super::resumable::Stream;
 use crate::protocol::{write_comment, write_event};
 
 /// Events written and not yet taken by the connection; its own buffers come on top.
@@ -19,6 +21,8 @@ type Producer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An event stream's text, piece by piece.
 pub(in crate::server) struct Events {
+    /// What comes before anything else.
+    ahead: VecDeque<Bytes>,
     producer: Option<Producer>,
     written: mpsc::Receiver<Bytes>,
 }
@@ -29,17 +33,21 @@ impl Events {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (writer, written) = channel();
-        Self { producer: Some(Box::pin(produce(writer))), written }
+        let (sender, written) = mpsc::channel(CAPACITY);
+        let writer = EventWriter { target: Target::Connection(sender) };
+        Self { ahead: VecDeque::new(), producer: Some(Box::pin(produce(writer))), written }
     }
 
-    /// A stream that somebody else writes.
-    pub(super) fn received() -> (EventWriter, Self) {
-        let (writer, written) = channel();
-        (writer, Self { producer: None, written })
+    /// A stream of what is `ahead`, and then of what somebody else sends.
+    pub(super) fn received(ahead: VecDeque<Bytes>) -> (mpsc::Sender<Bytes>, Self) {
+        let (sender, written) = mpsc::channel(CAPACITY);
+        (sender, Self { ahead, producer: None, written })
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(text) = self.ahead.pop_front() {
+            return Poll::Ready(Some(text));
+        }
         if self.producer.as_mut().is_some_and(|producer| producer.as_mut().poll(cx).is_ready()) {
             self.producer = None;
         }
@@ -47,17 +55,22 @@ impl Events {
     }
 }
 
-fn channel() -> (EventWriter, mpsc::Receiver<Bytes>) {
-    let (sender, written) = mpsc::channel(CAPACITY);
-    (EventWriter { sender }, written)
-}
-
 /// Writes events. Writing to a client that is gone does nothing.
 pub(super) struct EventWriter {
-    sender: mpsc::Sender<Bytes>,
+    target: Target,
+}
+
+enum Target {
+    Connection(mpsc::Sender<Bytes>),
+    /// Of a session: its events have ids.
+    Stream(Stream),
 }
 
 impl EventWriter {
+    pub(super) fn resumable(stream: Stream) -> Self {
+        Self { target: Target::Stream(stream) }
+    }
+
     /// A JSON-RPC message.
     pub(super) async fn message(&self, frame: &[u8]) {
         self.event(None, frame).await;
@@ -65,17 +78,27 @@ impl EventWriter {
 
     /// An event with a name.
     pub(super) async fn event(&self, name: Option<&str>, data: &[u8]) {
-        let mut text = BytesMut::with_capacity(data.len() + 32);
-        write_event(&mut text, name, None, data);
-        let _ = self.sender.send(text.freeze()).await;
+        match &self.target {
+            Target::Connection(sender) => drop(sender.send(event_text(name, None, data)).await),
+            Target::Stream(stream) => stream.event(|id| event_text(name, Some(id), data)).await,
+        }
     }
 
     /// A sign of life.
     pub(super) async fn comment(&self) {
         let mut text = BytesMut::with_capacity(4);
         write_comment(&mut text);
-        let _ = self.sender.send(text.freeze()).await;
+        match &self.target {
+            Target::Connection(sender) => drop(sender.send(text.freeze()).await),
+            Target::Stream(stream) => stream.passing(text.freeze()).await,
+        }
     }
+}
+
+fn event_text(name: Option<&str>, id: Option<&str>, data: &[u8]) -> Bytes {
+    let mut text = BytesMut::with_capacity(data.len() + 48);
+    write_event(&mut text, name, id, data);
+    text.freeze()
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::body::accepts;
 use super::endpoint::Context;
-use super::events::Events;
 use super::relay::Relay;
+use super::replay::Purpose;
 use super::respond::{self, Body, empty, json};
+use super::resumable::{Resumed, Stream};
 use super::sessions::HttpSession;
 use super::stream;
 use crate::protocol::{
@@ -17,6 +18,7 @@ use crate::protocol::{
 use crate::server::answers::Work;
 use crate::server::calls::Calls;
 use crate::server::error::Error;
+use crate::server::notices::Notices;
 use crate::server::{batch, legacy};
 
 /// Answers one request: the one that opens a session, or one of a session.
@@ -34,10 +36,21 @@ pub(super) async fn answer(
         .map_err(|error| Error::Rpc(StatusCode::OK, error))?;
     match work {
         Work::Ready(result) => Ok(json(StatusCode::OK, frame::result(id, &result))),
+        Work::Later(answering) => {
+            let result = answering.await.map_err(|error| Error::Rpc(StatusCode::OK, error))?;
+            Ok(json(StatusCode::OK, frame::result(id, &result)))
+        }
         Work::Routed(exchange) => {
             let call = Some(session.session.calls.begin(id));
             let keep_alive = context.policy.limits.keep_alive;
-            let relay = Relay { exchange, id: id.clone(), era: Era::Legacy, call, keep_alive };
+            let relay = Relay {
+                exchange,
+                id: id.clone(),
+                era: Era::Legacy,
+                session: Some(session),
+                call,
+                keep_alive,
+            };
             Ok(relay.respond(&context.server, accepts(&context.headers, "text/event-stream")).await)
         }
         Work::Subscription(_) => Err(Error::Rpc(StatusCode::OK, RpcError::method_not_found(method::LISTEN))),
@@ -95,15 +108,32 @@ pub(super) async fn batch(
     }
 }
 
-/// Opens a stream for messages that answer nothing.
+/// Opens a stream for messages that answer nothing, or goes on with a stream whose connection broke.
 pub(super) fn listen(context: &Context) -> Result<Response<Body>, Error> {
     let session = stateful(context)?;
     if !accepts(&context.headers, "text/event-stream") {
         return Err(Error::NotAcceptable);
     }
-    let (changes, keep_alive) = (context.server.router.changes(), context.policy.limits.keep_alive);
-    let (stream, shutdown) = (session.open_stream(), context.server.shutdown.clone());
-    let events = Events::produced(|out| stream::write(stream, changes, keep_alive, shutdown, out));
+    let last = context.headers.get(header::LAST_EVENT_ID).and_then(|last| last.to_str().ok());
+    match last.map_or(Resumed::New, |last| session.streams.resume(last)) {
+        Resumed::Events(events) => return Ok(respond::events(events)),
+        // How a server says that it has no stream to offer.
+        Resumed::Over => return Err(Error::MethodNotAllowed("POST")),
+        Resumed::New => {}
+    }
+    let keep_alive = context.policy.limits.keep_alive;
+    let notices = Notices::new(&context.server, &session.session.updates);
+    let (written, events) = Stream::open(Arc::clone(&session), Purpose::Notices);
+    let (stream, shutdown) = (session.listen(written.number()), context.server.shutdown.clone());
+    let abandoned = written.abandoned();
+    let writing = stream::write(stream, notices, keep_alive, shutdown, written.writer());
+    // In a task, because a client that lost its connection may come back.
+    context.server.spawn(async move {
+        tokio::select! {
+            () = writing => {}
+            () = abandoned => {}
+        }
+    });
     Ok(respond::events(events))
 }
 

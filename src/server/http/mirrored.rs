@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 
-use crate::protocol::{RawJson, RpcError, code, decode_value, header, mirrored_name};
+use crate::protocol::{ParamHeader, RawJson, RpcError, code, decode_value, header, mirrored_name};
 
 /// The version that header and `_meta` agree on, or the one that either names alone in an incomplete request.
 ///
@@ -36,8 +36,30 @@ pub(super) fn check(headers: &HeaderMap, method: &str, params: Option<&RawJson>)
     Ok(())
 }
 
+/// Checks `Mcp-Param-*` of a tool call: one that no argument stands behind is a lie too.
+///
+/// # Errors
+/// −32020 when one is missing, ambiguous, unreadable or differs.
+pub(super) fn check_arguments(
+    headers: &HeaderMap,
+    expected: &[ParamHeader],
+    params: Option<&RawJson>,
+) -> Result<(), RpcError> {
+    if expected.is_empty() {
+        return Ok(());
+    }
+    let arguments = params.and_then(|params| params.get("arguments"));
+    for param in expected {
+        let given = single(headers, &param.header)?;
+        if !param.agrees(arguments.as_ref(), given) {
+            return Err(mismatch(&param.header));
+        }
+    }
+    Ok(())
+}
+
 /// The value of a header that must not stand twice.
-fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, RpcError> {
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, RpcError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
@@ -81,5 +103,24 @@ mod tests {
             verdict(&[(header::METHOD, "tools/list"), (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_err()
         );
         assert!(verdict(&[METHOD, METHOD, (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_err());
+    }
+
+    #[test]
+    fn an_argument_and_its_header_must_come_together_once_and_agree() {
+        const NAME: &str = "mcp-param-region";
+        let expected =
+            [ParamHeader { header: "Mcp-Param-Region".to_owned(), path: vec!["region".to_owned()] }];
+        let verdict = |arguments: &str, pairs: &[(&'static str, &str)]| {
+            let params = RawJson::parse(format!(r#"{{"arguments":{arguments}}}"#).into()).unwrap();
+            check_arguments(&headers(pairs), &expected, Some(&params)).map_err(|error| error.code)
+        };
+        let refused = Err(code::HEADER_MISMATCH);
+        assert_eq!(verdict(r#"{"region":"x"}"#, &[(NAME, "x"), ("mcp-param-other", "y")]), Ok(()));
+        assert_eq!(verdict(r#"{"region":null}"#, &[]), Ok(()));
+        assert_eq!(verdict(r#"{"region":"x"}"#, &[]), refused);
+        assert_eq!(verdict(r#"{"region":"x"}"#, &[(NAME, "x"), (NAME, "x")]), refused);
+        assert_eq!(verdict(r#"{"region":"ü"}"#, &[(NAME, "ü")]), refused);
+        assert_eq!(verdict("{}", &[(NAME, "x")]), refused);
+        assert_eq!(check_arguments(&headers(&[(NAME, "x")]), &[], None).map_err(|error| error.code), Ok(()));
     }
 }

@@ -11,6 +11,7 @@
 //! | `mcp.rs` | which era does a message posted to `/mcp` belong to? |
 //! | `modern.rs`, `mirrored.rs` | how is a stateless request answered, and do its headers match? |
 //! | `legacy.rs`, `sessions.rs`, `stream.rs` | how are sessions served? |
+//! | `resumable.rs`, `replay.rs` | how does a client come back to a stream of its session, and to what? |
 //! | `sse_pair.rs` | how is the 2024-11-05 transport served? |
 //! | `relay.rs` | how do the events of a routed call reach the client? |
 //! | `respond.rs`, `events.rs` | what are the responses made of? |
@@ -29,7 +30,9 @@ mod mirrored;
 mod modern;
 mod origin;
 mod relay;
+mod replay;
 mod respond;
+mod resumable;
 mod sessions;
 mod sse_pair;
 mod stall;

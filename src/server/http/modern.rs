@@ -11,7 +11,7 @@ use super::events::{EventWriter, Events};
 use super::mirrored;
 use super::relay::Relay;
 use super::respond::{self, Body, json};
-use crate::protocol::{Era, Id, RawJson, RequestMeta, frame};
+use crate::protocol::{Era, Id, RawJson, RequestMeta, Routed, RpcError, frame, mirrored_name};
 use crate::server::answers::Work;
 use crate::server::error::{Error, status_of};
 use crate::server::modern;
@@ -29,14 +29,19 @@ pub(super) async fn answer(
         mirrored::version(&context.headers, meta.protocol_version.as_deref()).map_err(Error::invalid)?;
     let caller =
         modern::check(meta, claimed, &context.principal, &context.request_id).map_err(Error::invalid)?;
-    mirrored::check(&context.headers, method, params.as_ref()).map_err(Error::invalid)?;
+    check_headers(context, method, params.as_ref()).map_err(Error::invalid)?;
     let work = modern::begin(&context.server, caller, id, method, params)
         .map_err(|error| Error::Rpc(status_of(error.code), error))?;
     let keep_alive = context.policy.limits.keep_alive;
     match work {
         Work::Ready(result) => Ok(json(StatusCode::OK, frame::result(id, &result))),
+        Work::Later(answering) => {
+            let answer = answering.await.map_err(|error| Error::Rpc(status_of(error.code), error));
+            answer.map(|result| json(StatusCode::OK, frame::result(id, &result)))
+        }
         Work::Routed(exchange) => {
-            let relay = Relay { exchange, id: id.clone(), era: Era::Modern, call: None, keep_alive };
+            let relay =
+                Relay { exchange, id: id.clone(), era: Era::Modern, session: None, call: None, keep_alive };
             Ok(relay.respond(&context.server, accepts(&context.headers, "text/event-stream")).await)
         }
         Work::Subscription(subscription) => {
@@ -47,6 +52,14 @@ pub(super) async fn answer(
     }
 }
 
+/// Compares the headers of a request with its body, and those of a tool call with its arguments.
+fn check_headers(context: &Context, method: &str, params: Option<&RawJson>) -> Result<(), RpcError> {
+    mirrored::check(&context.headers, method, params)?;
+    let tool = mirrored_name(method, params).filter(|_| method == Routed::CallTool.method());
+    let expected = tool.map(|tool| context.server.router.param_headers(&tool)).unwrap_or_default();
+    mirrored::check_arguments(&context.headers, &expected, params)
+}
+
 /// Writes a subscription's messages until the gateway stops; its result comes last.
 async fn listen(
     mut subscription: Subscription,
@@ -55,7 +68,7 @@ async fn listen(
     out: EventWriter,
 ) {
     let mut stopped = std::pin::pin!(stopped);
-    out.message(&subscription.acknowledgement()).await;
+    out.message(&subscription.acknowledge().await).await;
     loop {
         let next = tokio::select! {
             () = &mut stopped => break,

@@ -11,7 +11,10 @@ use http::{Response, StatusCode};
 use tokio::time::{Timeout, timeout};
 
 use super::events::{EventWriter, Events};
+use super::replay::Purpose;
 use super::respond::{self, Body, json};
+use super::resumable::Stream;
+use super::sessions::HttpSession;
 use crate::protocol::{Era, Id, RawJson, code, frame};
 use crate::router::{Event, Exchange};
 use crate::server::Server;
@@ -25,6 +28,8 @@ pub(super) struct Relay {
     pub(super) exchange: Exchange,
     pub(super) id: Id,
     pub(super) era: Era,
+    /// Of a legacy client.
+    pub(super) session: Option<Arc<HttpSession>>,
     /// Entered in its session, where there is one.
     pub(super) call: Option<Call>,
     pub(super) keep_alive: Duration,
@@ -135,11 +140,13 @@ struct Kept<'a> {
 impl Kept<'_> {
     fn stream(mut self, first: Step) -> Response<Body> {
         let Some(relay) = self.relay.take() else { return respond::empty(StatusCode::ACCEPTED) };
-        if relay.era == Era::Modern {
+        // A stream that ends at once is nothing to come back to.
+        let session = relay.session.clone().filter(|_| !matches!(first, Step::Cancelled));
+        let Some(session) = session else {
             return respond::events(Events::produced(|out| relay.write(first, out)));
-        }
-        let (out, events) = Events::received();
-        self.server.spawn(relay.write(first, out));
+        };
+        let (stream, events) = Stream::open(session, Purpose::Call);
+        self.server.spawn(relay.write(first, stream.writer()));
         respond::events(events)
     }
 }

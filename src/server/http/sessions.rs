@@ -11,6 +11,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::resumable::Streams;
 use crate::router::Principal;
 use crate::server::error::Error;
 use crate::server::session::Session;
@@ -54,6 +55,7 @@ impl Sessions {
     /// Ends the sessions unused for `idle`.
     pub(super) fn sweep(&self, idle: Duration) {
         self.open.retain(|_, session| {
+            session.streams.sweep();
             let keep = session.is_used(idle);
             if !keep {
                 session.session.calls.end();
@@ -70,8 +72,9 @@ impl Sessions {
 /// A session and what only HTTP adds to it.
 pub(super) struct HttpSession {
     pub(super) session: Session,
+    pub(super) streams: Streams,
     /// The open streams for messages that answer nothing, oldest first.
-    streams: Mutex<BTreeSet<u64>>,
+    listening: Mutex<BTreeSet<u64>>,
     last_used: Mutex<Instant>,
     _counted: OpenSession,
 }
@@ -80,7 +83,8 @@ impl HttpSession {
     fn new(session: Session) -> Self {
         Self {
             session,
-            streams: Mutex::default(),
+            streams: Streams::default(),
+            listening: Mutex::default(),
             last_used: Mutex::new(Instant::now()),
             _counted: session_opened("http"),
         }
@@ -92,19 +96,14 @@ impl HttpSession {
 
     fn is_used(&self, idle: Duration) -> bool {
         self.session.calls.len() > 0
-            || !self.streams.lock().is_empty()
+            || !self.listening.lock().is_empty()
             || self.last_used.lock().elapsed() < idle
     }
 
-    /// Counts a stream as open for as long as the guard lives.
-    pub(super) fn open_stream(self: Arc<Self>) -> OpenStream {
-        let serial = {
-            let mut streams = self.streams.lock();
-            let serial = streams.last().map_or(0, |newest| newest + 1);
-            streams.insert(serial);
-            serial
-        };
-        OpenStream { session: self, serial }
+    /// Counts a stream as one for messages that answer nothing for as long as the guard lives.
+    pub(super) fn listen(self: Arc<Self>, stream: u64) -> OpenStream {
+        self.listening.lock().insert(stream);
+        OpenStream { session: self, stream }
     }
 }
 
@@ -117,14 +116,16 @@ impl AsRef<Session> for HttpSession {
 /// One open stream of a session.
 pub(super) struct OpenStream {
     session: Arc<HttpSession>,
-    serial: u64,
+    stream: u64,
 }
 
 impl OpenStream {
-    /// Whether a message for the session goes here: on one stream only, and the newest is the one a client
-    /// that lost others still reads.
+    /// Whether a message for the session goes here: on one stream only, which is the newest that is read, or
+    /// the newest if none is, because its client may come back.
     pub(super) fn is_newest(&self) -> bool {
-        self.session.streams.lock().last() == Some(&self.serial)
+        let listening = self.session.listening.lock();
+        let chosen = listening.iter().max_by_key(|stream| (self.session.streams.is_read(**stream), **stream));
+        chosen == Some(&self.stream)
     }
 
     /// Returns once the session ended.
@@ -135,7 +136,7 @@ impl OpenStream {
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.session.streams.lock().remove(&self.serial);
+        self.session.listening.lock().remove(&self.stream);
         self.session.touch();
     }
 }
@@ -149,14 +150,22 @@ pub(super) fn new_id() -> Result<String, Error> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::protocol::{RawJson, Revision};
     use crate::server::calls::Calls;
+    use crate::server::http::replay::Purpose;
+    use crate::server::http::resumable::Stream;
 
     fn session(principal: &str) -> Session {
         let principal = Principal::named(principal);
         Session::new(principal, Revision::LATEST_LEGACY, RawJson::empty_object(), Calls::new())
+    }
+
+    pub(in crate::server::http) fn http_session(revision: Revision) -> Arc<HttpSession> {
+        let principal = Principal::named("ann");
+        let session = Session::new(principal, revision, RawJson::empty_object(), Calls::new());
+        Arc::new(HttpSession::new(session))
     }
 
     #[test]
@@ -183,7 +192,7 @@ mod tests {
         let (sessions, ann) = (Sessions::default(), Principal::named("ann"));
         let idle = sessions.open(session("ann"), 10).unwrap();
         let streaming = sessions.open(session("ann"), 10).unwrap();
-        let stream = sessions.get(&streaming, &ann).unwrap().open_stream();
+        let stream = sessions.get(&streaming, &ann).unwrap().listen(0);
         tokio::time::advance(IDLE).await;
         sessions.sweep(IDLE);
         assert!(sessions.get(&idle, &ann).is_err());
@@ -195,10 +204,19 @@ mod tests {
     }
 
     #[test]
-    fn messages_go_to_the_newest_stream_that_is_open() {
-        let session = Arc::new(HttpSession::new(session("ann")));
-        let (old, new) = (Arc::clone(&session).open_stream(), Arc::clone(&session).open_stream());
+    fn messages_go_to_the_newest_stream_that_is_read() {
+        let session = http_session(Revision::LATEST_LEGACY);
+        let open = || {
+            let (stream, events) = Stream::open(Arc::clone(&session), Purpose::Notices);
+            (Arc::clone(&session).listen(stream.number()), stream, events)
+        };
+        let (old, _old_stream, old_events) = open();
+        let (new, _new_stream, new_events) = open();
         assert!(new.is_newest() && !old.is_newest());
+        drop(new_events);
+        assert!(old.is_newest() && !new.is_newest());
+        drop(old_events);
+        assert!(new.is_newest(), "nobody reads: the newest keeps it for a client that comes back");
         drop(new);
         assert!(old.is_newest());
     }

@@ -7,13 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::events::EventWriter;
 use super::sessions::OpenStream;
-use crate::protocol::frame;
-use crate::router::Changes;
+use crate::server::notices::Notices;
 
-/// Writes changes of the catalog until the session or the gateway ends.
+/// Writes changes of the catalog and updates of resources until the session or the gateway ends.
 pub(super) async fn write(
     stream: OpenStream,
-    mut changes: Changes,
+    mut notices: Notices,
     keep_alive: Duration,
     shutdown: CancellationToken,
     out: EventWriter,
@@ -24,17 +23,21 @@ pub(super) async fn write(
         let next = tokio::select! {
             () = shutdown.cancelled() => return,
             () = stream.session_ended() => return,
-            next = timeout(keep_alive, changes.next()) => next,
+            next = timeout(keep_alive, notices.next()) => next,
         };
-        match next {
-            Ok(Some(names)) if stream.is_newest() => {
-                for name in names {
-                    out.message(&frame::notification(name, None)).await;
-                }
-            }
+        let changed = match next {
+            Ok(Some(changed)) => changed,
             Ok(None) => return,
-            // A change told elsewhere is a sign of life here: the wait for silence begins anew with it.
-            Ok(Some(_)) | Err(_) => out.comment().await,
+            Err(_silence) => Vec::new(),
+        };
+        // Also after a silence: the stream that was the newest may have ended before it told all.
+        let frames = if stream.is_newest() { notices.frames(&changed) } else { Vec::new() };
+        if frames.is_empty() {
+            // What is told elsewhere is a sign of life here: the wait for silence begins anew with it.
+            out.comment().await;
+        }
+        for frame in frames {
+            out.message(&frame).await;
         }
     }
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from . import report
 from .cells import QUICK, Cell, matrix
+from .processes import end_in_order
 from .servers import Programs, started
 from .suite import Outcome, Suite
 
@@ -41,6 +42,7 @@ def run(cell, suite: Suite, programs: Programs, auth: bool) -> Outcome:
 
 
 def main() -> int:
+    end_in_order()
     asked = options()
     logs = asked.cache / "logs"
     logs.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,8 @@ HEAD = """# Conformance
 What the official suite of the Model Context Protocol, `@modelcontextprotocol/conformance` {version}, says about
 Switchyard. Written by `tests/conformance/run`; do not edit.
 
-Each row is one client revision before one backend. *Direct* is the same suite before the backend without a gateway.
+Each row is one client revision before one backend. *Direct* is the same suite before the backend without a gateway;
+where the two are of different eras, before the same server with both eras switched on.
 *Checks* are single assertions: a scenario can pass with fewer of them than a direct run has, which proves less.
 """
 
@@ -33,6 +34,8 @@ The suite's mock servers are the backends; a small client drives the gateway.
 | revision | scored without `auth/*` | checks |
 |---|---|---|
 """
+
+NOTHING = "\nNothing.\n"
 
 
 def score(outcome: Outcome, scored: bool = True) -> str:
@@ -71,26 +74,29 @@ def direct_of(cell: Cell, results: dict) -> Outcome | None:
 
 
 def failures(results: dict) -> str:
-    text = "\n## What fails\n"
+    """Cells that fail in the same scenarios share a list."""
+    lists = {}
     for cell, outcome in results.items():
         direct = direct_of(cell, results) if isinstance(cell, Cell) else None
-        lines = [line for name, scenario in sorted(outcome.items())
-                 for line in scenario_line(name, scenario, (direct or {}).get(name))]
+        lines = {name: line for name, scenario in sorted(outcome.items())
+                 if (line := scenario_line(name, scenario, (direct or {}).get(name)))}
         if lines:
-            text += f"\n### {cell.name}\n\n" + "".join(lines)
-    return text if "###" in text else text + "\nNothing.\n"
+            cells, _ = lists.setdefault(tuple(lines), ([], lines))
+            cells.append(f"`{cell.name}`")
+    text = "".join(f"\n{', '.join(cells)}:\n\n{''.join(lines.values())}" for cells, lines in lists.values())
+    return f"\n## What fails\n{text or NOTHING}"
 
 
-def scenario_line(name: str, scenario, direct) -> list[str]:
+def scenario_line(name: str, scenario, direct) -> str:
     mark = "" if scenario.scored else " (not scored)"
     why = f": {scenario.reasons[0]}" if scenario.reasons else ""
     # Text of somebody else's is not to be read as markup.
     why = why.replace("|", "/").replace("<", "‹").replace(">", "›")
     if not scenario.ok and not (direct and not direct.ok):
-        return [f"- **{name}**{mark}, {scenario.failed} of {scenario.failed + scenario.passed} checks{why}\n"]
+        return f"- **{name}**{mark}, {scenario.failed} of {scenario.failed + scenario.passed} checks{why}\n"
     if direct and scenario.ok and scenario.passed < direct.passed:
-        return [f"- {name}{mark} passes with {scenario.passed} of {direct.passed} checks{why}\n"]
-    return []
+        return f"- {name}{mark} passes with {scenario.passed} of {direct.passed} checks{why}\n"
+    return ""
 
 
 def regressions(results: dict, baseline: Path) -> list[str]:

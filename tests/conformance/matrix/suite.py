@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SCENARIO_MS = 20_000
+SCENARIO_MS = 12_000
 RUN_SECONDS = 600
 
 SUMMARY = re.compile(r"^[✓✗] (\S+): (\d+) passed, (\d+) failed", re.MULTILINE)

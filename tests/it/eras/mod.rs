@@ -1,6 +1,8 @@
 //! Can any client use any backend, whatever revision and transport each of them speaks?
 
+mod asking;
 mod cancel;
 mod completion;
 mod demo;
 mod questions;
+mod visit;

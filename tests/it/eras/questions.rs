@@ -23,9 +23,12 @@ fn question() -> String {
     format!(r#"{{"message":"How many?","requestedSchema":{SCHEMA}}}"#)
 }
 
+/// The stream of a call under way, and its id.
+type Running = (mpsc::Sender<String>, String);
+
 /// A legacy backend: asks on the call's stream, and answers with what it was answered.
 async fn asking_legacy() -> RawBackend {
-    let running: Arc<Mutex<Option<(mpsc::Sender<String>, String)>>> = Arc::default();
+    let running: Arc<Mutex<Option<Running>>> = Arc::default();
     RawBackend::start(Speaks::Legacy, TOOLS, move |asked| {
         let message = &asked.message;
         if message.method == "tools/call" {
@@ -164,6 +167,18 @@ async fn a_state_that_is_forged_or_of_another_request_is_refused() {
         assert_eq!(answer.error_value()["code"], -32602, "{call} {state}");
     }
     assert_eq!(backend.asked("tools/call").len(), calls, "none of them reached the backend");
+}
+
+#[tokio::test]
+async fn a_state_is_bound_to_arguments_that_no_typed_reader_takes() {
+    let backend = RawBackend::start(Speaks::Modern, TOOLS, asking_modern).await;
+    let yard = Yard::of(&backend.entry("raw")).await;
+    let client = Client::modern(&yard.url).able(ABLE);
+    let call = |n: &str| CALL.replace("1.0", n);
+    let wanted = client.ask("tools/call", &call("1e400")).await;
+    let state = wanted.result_of("requestState").unwrap();
+    assert_eq!(retry(&client, &call("2e400"), "k 1", &state).await.error_value()["code"], -32602);
+    assert!(retry(&client, &call("1e400"), "k 1", &state).await.result_of("given").is_some());
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Requests that two readers could understand differently, and those of foreign pages.
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use super::wire::{empty, send};
 use crate::support::{Client, Yard, within};
 
@@ -93,4 +96,19 @@ async fn a_request_line_and_headers_have_bounds() {
     assert_eq!(status(&yard, &long).await, 431);
     let many: String = (0..200).map(|n| format!("X-{n}: 1\n")).collect();
     assert_eq!(status(&yard, &format!("Host: localhost\n{many}")).await, 431);
+}
+
+#[tokio::test]
+async fn a_client_that_drips_is_not_waited_for() {
+    let limits = "server: { limits: { header_timeout: 1s, body_timeout: 1s } }";
+    let yard = Yard::start(&format!("{limits}\nbackends: {{}}\n")).await;
+    let mut stream = TcpStream::connect(yard.authority()).await.unwrap();
+    stream.write_all(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    within("the end of the connection", stream.read_to_end(&mut rest)).await.unwrap();
+    let half =
+        "POST /mcp HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: 100\n\n{";
+    let refused = send(&yard, half).await;
+    assert_eq!(refused.status, 408);
+    assert!(refused.head.contains("connection: close"), "{}", refused.head);
 }

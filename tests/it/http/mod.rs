@@ -4,5 +4,6 @@ mod auth;
 mod bodies;
 mod hardening;
 mod modern;
+mod resume;
 mod sessions;
 mod wire;

@@ -20,18 +20,29 @@ async fn ailing() -> (RawBackend, Arc<AtomicBool>) {
 }
 
 #[tokio::test]
-async fn the_circuit_opens_after_five_failures_and_closes_again_after_healing() {
-    let (backend, ill) = ailing().await;
-    let yard = Yard::of(&backend.entry_with("ailing", "breaker: { open: 200ms, max_open: 200ms }")).await;
+async fn the_circuit_opens_after_five_failures_and_says_when_to_try_again() {
+    let (backend, _ill) = ailing().await;
+    let yard = Yard::of(&backend.entry_with("ailing", "breaker: { open: 60s, max_open: 60s }")).await;
     let client = Client::modern(&yard.url);
     for _ in 0..5 {
         assert_eq!(client.call("ailing__echo", "{}").await.failure()["error"], "backend_lost");
     }
     let failure = client.call("ailing__echo", "{}").await.failure();
     assert_eq!(failure["error"], "circuit_open");
-    assert!(failure["retry_after_ms"].as_u64().is_some_and(|wait| (1..=300).contains(&wait)), "{failure}");
+    assert!(failure["retry_after_ms"].as_u64().is_some_and(|wait| (1..=90_000).contains(&wait)), "{failure}");
     assert_eq!(backend.asked("tools/call").len(), 5, "the refused call was not sent");
-    assert_eq!(client.tools().await, ["ailing__echo"]);
+    assert_eq!(client.tools().await, ["ailing__echo"], "its tools stay listed");
+}
+
+#[tokio::test]
+async fn the_circuit_closes_again_after_healing() {
+    let (backend, ill) = ailing().await;
+    let yard = Yard::of(&backend.entry_with("ailing", "breaker: { open: 50ms, max_open: 50ms }")).await;
+    let client = Client::modern(&yard.url);
+    eventually("an open circuit", async || {
+        (client.call("ailing__echo", "{}").await.failure()["error"] == "circuit_open").then_some(())
+    })
+    .await;
     ill.store(false, Ordering::SeqCst);
     eventually("an answer", async || {
         let answer = client.call("ailing__echo", "{}").await.result_value();

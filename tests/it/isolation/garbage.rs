@@ -52,6 +52,17 @@ async fn a_stream_that_ends_early_is_a_lost_call() {
 }
 
 #[tokio::test]
+async fn a_connection_that_ends_instead_of_an_answer_loses_the_call_which_is_not_sent_again() {
+    for speaks in [Speaks::Legacy, Speaks::Modern] {
+        let (backend, yard) = scene(speaks, |_| Answer::HangUp).await;
+        let failure = Client::modern(&yard.url).call("raw__echo", "{}").await.failure();
+        assert_eq!(failure["error"], "backend_lost");
+        assert!(failure["message"].as_str().unwrap().contains("may have run"), "{failure}");
+        assert_eq!(backend.asked("tools/call").len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn of_many_answers_the_first_that_fits_counts() {
     let (_backend, yard) = scene(Speaks::Modern, |id| {
         events(vec![

@@ -66,3 +66,24 @@ async fn while_a_process_is_down_its_tools_stay_listed_and_calls_say_when_to_try
     assert!(failure["message"].as_str().unwrap().contains("signal"), "{failure}");
     assert_eq!(client.tools().await, tools);
 }
+
+#[tokio::test]
+async fn a_process_that_is_stopped_delays_its_own_calls_only_and_goes_on_when_continued() {
+    let other = RawBackend::start(Speaks::Modern, TOOLS, |_| None).await;
+    let victim = raw_stdio_entry("victim", "modern", "timeouts: { call: 2s }");
+    let yard = Yard::of(&(victim + &other.entry("other"))).await;
+    let client = Client::legacy(&yard.url).await;
+    let stopped = pid(&client).await;
+    signal(stopped, Signal::STOP);
+    let failing = tokio::spawn({
+        let client = Client::modern(&yard.url);
+        async move { client.call("victim__echo", "{}").await.failure() }
+    });
+    eventually("a call that waits", async || (yard.backend("victim").snapshot.in_flight == 1).then_some(()))
+        .await;
+    assert!(client.call("other__echo", "{}").await.result_value()["isError"].is_null());
+    let failure = within("the deadline", failing).await.unwrap();
+    assert_eq!(failure["error"], "tool_timeout");
+    signal(stopped, Signal::CONT);
+    assert_eq!(pid(&client).await, stopped, "the same process answers");
+}

@@ -1,6 +1,7 @@
 //! A backend that says exactly what a test tells it to, over Streamable HTTP, and keeps what it was asked.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -45,6 +46,8 @@ pub(crate) enum Answer {
     Http(u16, String),
     /// Whole messages as events, until the sender is dropped.
     Events(Receiver<String>),
+    /// The end of the connection.
+    HangUp,
     /// The ordinary thing.
     Ordinary,
     /// When the future says so.
@@ -125,7 +128,7 @@ async fn accept(listener: TcpListener, peer: Arc<Peer>) {
         let peer = Arc::clone(&peer);
         let service = service_fn(move |request| {
             let peer = Arc::clone(&peer);
-            async move { Ok::<_, Infallible>(peer.answer(request).await) }
+            async move { peer.answer(request).await }
         });
         let connection =
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -134,7 +137,7 @@ async fn accept(listener: TcpListener, peer: Arc<Peer>) {
 }
 
 impl Peer {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let message = Message::parse(&body).unwrap_or_default();
@@ -153,6 +156,7 @@ impl Peer {
             Answer::Error(text) => respond(200, "application/json", Body::of(error(id, &text))),
             Answer::Http(status, text) => respond(status, "application/json", Body::of(text)),
             Answer::Events(events) => respond(200, "text/event-stream", Body::Events(events)),
+            Answer::HangUp => return Err(io::Error::other("as the script says")),
             Answer::Ordinary | Answer::Later(_) => unreachable!(),
         };
         if asked.message.method == "initialize" {
@@ -160,7 +164,7 @@ impl Peer {
                 self.asked.lock().iter().filter(|asked| asked.message.method == "initialize").count();
             response.headers_mut().insert("mcp-session-id", format!("session-{opened}").parse().unwrap());
         }
-        response
+        Ok(response)
     }
 
     fn ordinary(&self, asked: &Asked) -> Answer {

@@ -196,11 +196,16 @@ impl Events {
 
     /// The name and the data of the next event, whatever it holds.
     pub(crate) async fn next_named(&mut self) -> Option<(String, String)> {
+        let event = self.next_event().await?;
+        let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        Some((field("event: ").to_owned(), field("data: ").to_owned()))
+    }
+
+    /// The text of the next event, or of the next comment.
+    pub(crate) async fn next_event(&mut self) -> Option<String> {
         loop {
             if let Some(event) = self.cut_event() {
-                let field =
-                    |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-                return Some((field("event: ").to_owned(), field("data: ").to_owned()));
+                return Some(event);
             }
             let chunk = within("the next event", self.response.chunk()).await.ok().flatten()?;
             self.text.extend_from_slice(&chunk);

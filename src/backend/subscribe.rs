@@ -1,0 +1,161 @@
+//! How does a legacy backend learn which resources are watched? By one `resources/subscribe` or
+//! `resources/unsubscribe` each (MCP 2025-11-25, server/resources, subscriptions).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::protocol::{Object, RawJson, method};
+
+use super::connection::Connection;
+use super::watched::{Wanted, Watched};
+
+/// Requests under way at a time.
+const AT_ONCE: usize = 16;
+/// For the backend to answer one of them.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Wait before what got no answer is asked again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Keeps the backend's subscriptions equal to what is wanted, for as long as the connection lives.
+/// Ends at once if the backend takes none.
+pub(super) async fn keep_subscribed(connection: Arc<Connection>, watched: Arc<Watched>) {
+    if !connection.agreement().can_subscribe() {
+        return;
+    }
+    let signals = connection.signals().clone();
+    let mut wanted = watched.wanted();
+    let mut keeper = Keeper { connection, known: BTreeMap::new() };
+    loop {
+        let goal = wanted.borrow_and_update().clone();
+        tokio::select! {
+            () = keeper.reach(&goal) => {}
+            _ = signals.lost() => return,
+        }
+        watched.settle(goal.serial, keeper.refused());
+        let is_behind = keeper.known.len() < goal.uris.len();
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() { return },
+            // The backend opened a session that knows of nothing.
+            () = signals.renewed() => keeper.known.clear(),
+            () = sleep(AGAIN), if is_behind => {}
+            _ = signals.lost() => return,
+        }
+    }
+}
+
+struct Keeper {
+    connection: Arc<Connection>,
+    /// What the backend said to each subscription.
+    known: BTreeMap<Arc<str>, Result<(), RawJson>>,
+}
+
+impl Keeper {
+    async fn reach(&mut self, goal: &Wanted) {
+        let gone: Vec<_> = self.known.extract_if(.., |uri, _| !goal.uris.contains(uri)).collect();
+        let gone = gone.into_iter().filter(|(_, said)| said.is_ok()).map(|(uri, _)| uri);
+        self.ask_each(method::UNSUBSCRIBE, gone.collect()).await;
+        let new = goal.uris.iter().filter(|uri| !self.known.contains_key(*uri)).cloned();
+        let answers = self.ask_each(method::SUBSCRIBE, new.collect()).await;
+        self.known.extend(answers);
+    }
+
+    /// The answers there are; who got none is left out.
+    async fn ask_each(
+        &self,
+        name: &'static str,
+        uris: Vec<Arc<str>>,
+    ) -> BTreeMap<Arc<str>, Result<(), RawJson>> {
+        let (mut answers, mut running) = (BTreeMap::new(), JoinSet::new());
+        for uri in uris {
+            if running.len() >= AT_ONCE {
+                answers.extend(running.join_next().await.and_then(Result::ok).flatten());
+            }
+            running.spawn(ask(Arc::clone(&self.connection), name, uri));
+        }
+        answers.extend(running.join_all().await.into_iter().flatten());
+        answers
+    }
+
+    fn refused(&self) -> BTreeMap<Arc<str>, RawJson> {
+        let refused = self.known.iter().filter_map(|(uri, said)| Some((uri.clone(), said.clone().err()?)));
+        refused.collect()
+    }
+}
+
+async fn ask(
+    connection: Arc<Connection>,
+    name: &'static str,
+    uri: Arc<str>,
+) -> Option<(Arc<str>, Result<(), RawJson>)> {
+    let mut params = Object::new();
+    params.set("uri", RawJson::of(&*uri));
+    match connection.ask(name, params, LIMIT).await {
+        Ok(outcome) => Some((uri, outcome.map(|_empty| ()))),
+        Err(failure) => {
+            tracing::debug!(%failure, "{name} got no answer");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::connection::Wire;
+    use super::super::handshake::Agreement;
+    use super::super::ids::Ids;
+    use super::super::pipe::{Frame, Pipe};
+    use super::super::signals::Signals;
+    use super::*;
+    use crate::protocol::Revision;
+    use serde_json::{Value, json};
+    use tokio::sync::mpsc::Receiver;
+
+    /// Reads a request, answers it, and says what it was.
+    async fn serve(pipe: &Pipe, frames: &mut Receiver<Frame>, outcome: (&str, Value)) -> (String, String) {
+        let request: Value = serde_json::from_slice(&frames.recv().await.unwrap().text).unwrap();
+        let mut answer = json!({"jsonrpc": "2.0", "id": request["id"]});
+        answer[outcome.0] = outcome.1;
+        assert!(pipe.receive(&answer.to_string().into()));
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&request["method"]), text(&request["params"]["uri"]))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_difference_is_told_once_and_all_of_it_to_a_new_session() {
+        let (pipe, mut frames) = Pipe::new(Signals::default(), false);
+        let agreement = Agreement {
+            revision: Revision::LATEST_LEGACY,
+            capabilities: RawJson::of(&json!({"resources": {"subscribe": true}})),
+            instructions: None,
+            speaks_legacy: true,
+        };
+        let connection = Connection::new(Wire::Pipe(pipe.clone()), agreement, Ids::default());
+        let watched = Arc::new(Watched::default());
+        watched.want(&"a://1".into());
+        tokio::spawn(keep_subscribed(Arc::new(connection), Arc::clone(&watched)));
+        let asked = |name: &str, uri: &str| (name.to_owned(), uri.to_owned());
+
+        let ok = || ("result", json!({}));
+        assert_eq!(serve(&pipe, &mut frames, ok()).await, asked(method::SUBSCRIBE, "a://1"));
+        let serial = watched.want(&"a://2".into());
+        let refusal = ("error", json!({"code": -32002, "message": "no"}));
+        assert_eq!(serve(&pipe, &mut frames, refusal).await, asked(method::SUBSCRIBE, "a://2"));
+        while watched.settled().0 < serial {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(watched.settled(), (serial, vec!["a://2".to_owned()]));
+
+        watched.unwant("a://2");
+        watched.unwant("a://1");
+        watched.want(&"a://3".into());
+        assert_eq!(serve(&pipe, &mut frames, ok()).await, asked(method::UNSUBSCRIBE, "a://1"));
+        assert_eq!(serve(&pipe, &mut frames, ok()).await, asked(method::SUBSCRIBE, "a://3"));
+        pipe.signals().renew();
+        assert_eq!(serve(&pipe, &mut frames, ok()).await, asked(method::SUBSCRIBE, "a://3"));
+    }
+}

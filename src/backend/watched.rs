@@ -1,0 +1,152 @@
+//! Which resources do clients watch at this backend, and has it been told so?
+//!
+//! What is wanted outlives connections: whoever keeps a connection's subscriptions in step with it
+//! ([`subscribe`](super::subscribe), [`listen`](super::listen)) begins with all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::watch;
+
+use crate::protocol::RawJson;
+
+use super::{Backend, State};
+
+/// Told the backend's own URI of each resource that it says was updated. Runs in the task that reads
+/// the connection: it must not wait.
+pub type Updated = Box<dyn Fn(&str) + Send + Sync>;
+
+/// The resources that are wanted now; every change has a number.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wanted {
+    pub serial: u64,
+    pub uris: BTreeSet<Arc<str>>,
+}
+
+/// What the backend said to all that was wanted up to `serial`.
+#[derive(Debug, Default)]
+struct Settled {
+    serial: u64,
+    refused: BTreeMap<Arc<str>, RawJson>,
+}
+
+/// Shared by a backend and whoever keeps its connection's subscriptions.
+#[derive(Default)]
+pub(super) struct Watched {
+    wanted: watch::Sender<Wanted>,
+    settled: watch::Sender<Settled>,
+    updated: OnceLock<Updated>,
+}
+
+impl Watched {
+    /// What is wanted, and every change of it.
+    pub(super) fn wanted(&self) -> watch::Receiver<Wanted> {
+        self.wanted.subscribe()
+    }
+
+    pub(super) fn want(&self, uri: &Arc<str>) -> u64 {
+        self.wanted.send_if_modified(|wanted| {
+            let is_new = wanted.uris.insert(Arc::clone(uri));
+            wanted.serial += u64::from(is_new);
+            is_new
+        });
+        self.wanted.borrow().serial
+    }
+
+    pub(super) fn unwant(&self, uri: &str) {
+        self.wanted.send_if_modified(|wanted| {
+            let was_wanted = wanted.uris.remove(uri);
+            wanted.serial += u64::from(was_wanted);
+            was_wanted
+        });
+    }
+
+    /// Says that the backend knows of everything up to `serial`, and what it will not tell of.
+    pub(super) fn settle(&self, serial: u64, refused: BTreeMap<Arc<str>, RawJson>) {
+        self.settled.send_replace(Settled { serial, refused });
+    }
+
+    /// Up to where the backend knows, and what it refused.
+    #[cfg(test)]
+    pub(super) fn settled(&self) -> (u64, Vec<String>) {
+        let settled = self.settled.borrow();
+        (settled.serial, settled.refused.keys().map(ToString::to_string).collect())
+    }
+
+    /// Takes a `notifications/resources/updated`.
+    pub(super) fn updated(&self, params: Option<&RawJson>) {
+        let uri = params.and_then(|params| params.get("uri"));
+        let uri = uri.as_ref().and_then(RawJson::string);
+        if let (Some(uri), Some(updated)) = (uri, self.updated.get()) {
+            updated(&uri);
+        }
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("wanted", &self.wanted.borrow().uris.len()).finish_non_exhaustive()
+    }
+}
+
+impl Backend {
+    /// Sets who is told of updated resources; the first one stays.
+    pub fn on_updated(&self, updated: Updated) {
+        let _ = self.watched.updated.set(updated);
+    }
+
+    /// Subscribes to the resource `local`, now if the backend is connected and again with each later
+    /// connection. Does not wait; the number is for [`Backend::told`].
+    pub fn watch(&self, local: &Arc<str>) -> u64 {
+        self.watched.want(local)
+    }
+
+    /// Ends what [`Backend::watch`] began.
+    pub fn unwatch(&self, local: &str) {
+        self.watched.unwant(local);
+    }
+
+    /// Waits until the backend has answered to everything wanted up to `serial`. A backend that is not
+    /// connected is told later, so there is nothing to wait for. How long is up to the caller.
+    pub async fn told(&self, serial: u64) {
+        if matches!(self.state(), State::Ready(_)) {
+            let mut settled = self.watched.settled.subscribe();
+            let _ = settled.wait_for(|settled| settled.serial >= serial).await;
+        }
+    }
+
+    /// The error with which the backend refused to tell of `local`; none for all it was told of.
+    pub fn watch_refused(&self, local: &str) -> Option<RawJson> {
+        self.watched.settled.borrow().refused.get(local).cloned()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use parking_lot::Mutex;
+    use serde_json::json;
+
+    #[test]
+    fn only_what_changes_the_set_gets_a_new_number() {
+        let (watched, uri) = (Watched::default(), Arc::from("a://1"));
+        assert_eq!((watched.want(&uri), watched.want(&uri)), (1, 1));
+        watched.unwant("a://2");
+        assert_eq!(watched.wanted.borrow().serial, 1);
+        watched.unwant("a://1");
+        assert_eq!(watched.want(&uri), 3);
+    }
+
+    #[test]
+    fn an_update_is_told_by_its_uri_and_one_without_is_not() {
+        let (watched, seen) = (Watched::default(), Arc::new(Mutex::new(Vec::new())));
+        let told = Arc::clone(&seen);
+        watched.updated.set(Box::new(move |uri| told.lock().push(uri.to_owned()))).ok().unwrap();
+        watched.updated(Some(&RawJson::of(&json!({"uri": "a:\"x"}))));
+        watched.updated(Some(&RawJson::of(&json!({"uri": 5}))));
+        watched.updated(None);
+        assert_eq!(*seen.lock(), ["a:\"x"]);
+    }
+}

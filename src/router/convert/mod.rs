@@ -1,0 +1,77 @@
+//! What is changed in a backend's answer so that this client can read it?
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `content.rs` | what does a client get of content its revision does not know? |
+//! | `errors.rs` | how does the client's era spell a backend's error? |
+//! | `uris.rs` | where do URIs stand in an answer that clients know under another name? |
+//!
+//! An answer with nothing to change stays as it is, byte for byte.
+
+mod content;
+mod errors;
+mod uris;
+
+pub(super) use errors::pages_to_visit;
+
+use crate::catalog::{Catalog, Route};
+use crate::protocol::{Object, RawJson, Routed};
+
+use super::request::Inbound;
+
+/// A backend's result as this client reads it. URIs come first: what becomes text names them too.
+pub(super) fn result(catalog: &Catalog, route: &Route, inbound: &Inbound, result: RawJson) -> RawJson {
+    let shown = uris::shown(catalog, route, inbound.routed, result);
+    content::readable(inbound.routed, inbound.caller.revision, shown)
+}
+
+/// A backend's error as this client reads it; towards a model some errors become results.
+pub(super) fn error(route: &Route, inbound: &Inbound, error: RawJson) -> Result<RawJson, RawJson> {
+    errors::shown(inbound, uris::of_error(route, error))
+}
+
+/// `result` with what `change` makes of its content blocks; itself if it makes nothing of any.
+fn each_block(
+    routed: Routed,
+    result: RawJson,
+    change: impl Fn(usize, &RawJson) -> Option<RawJson>,
+) -> RawJson {
+    let changed = match routed {
+        Routed::CallTool => with_member(&result, "content", |blocks| with_elements(blocks, change)),
+        Routed::GetPrompt => with_member(&result, "messages", |messages| {
+            with_elements(messages, |at, message| with_member(message, "content", |block| change(at, block)))
+        }),
+        Routed::ReadResource | Routed::Complete => None,
+    };
+    changed.unwrap_or(result)
+}
+
+/// `value` with its member `key` changed; `None` if there is none, or nothing to change in it.
+fn with_member(
+    value: &RawJson,
+    key: &str,
+    change: impl FnOnce(&RawJson) -> Option<RawJson>,
+) -> Option<RawJson> {
+    let changed = change(&value.get(key)?)?;
+    let mut object = Object::parse(value)?;
+    object.set(key, changed);
+    Some(object.to_json())
+}
+
+/// `array` with some of its elements changed; `None` if none is.
+fn with_elements(array: &RawJson, change: impl Fn(usize, &RawJson) -> Option<RawJson>) -> Option<RawJson> {
+    let mut elements = array.elements();
+    let mut is_changed = false;
+    for (at, element) in elements.iter_mut().enumerate() {
+        if let Some(changed) = change(at, element) {
+            *element = changed;
+            is_changed = true;
+        }
+    }
+    is_changed.then(|| RawJson::of(&elements))
+}
+
+/// The string that member `key` of `value` is.
+fn text_of(value: &RawJson, key: &str) -> Option<String> {
+    value.get(key)?.string().map(String::from)
+}

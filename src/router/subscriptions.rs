@@ -1,0 +1,228 @@
+//! Which clients are told when a resource changes?
+//!
+//! Interests are counted per backend and URI, so that a backend is asked once however many clients watch.
+//! What a client has not taken yet is a set of URIs: a slow client misses repetitions and delays nobody.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// Resources one client can watch; also the most that wait for it to take them.
+pub(super) const PER_CLIENT: usize = 1_000;
+/// Resources all clients together can watch; one that several watch counts for each.
+pub(super) const OVERALL: usize = 10_000;
+/// Steps from a resource up to the ones that may contain it.
+const MAX_DEPTH: usize = 32;
+
+/// The updated resources that one client has not taken yet, as it spells them.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    waiting: Mutex<BTreeSet<Arc<str>>>,
+    arrived: watch::Sender<()>,
+}
+
+impl Mailbox {
+    fn put(&self, uri: Arc<str>) {
+        let is_new = {
+            let mut waiting = self.waiting.lock();
+            waiting.len() < PER_CLIENT && waiting.insert(uri)
+        };
+        if is_new {
+            self.arrived.send_replace(());
+        }
+    }
+
+    /// Everything that waits.
+    pub(super) fn take(&self) -> BTreeSet<Arc<str>> {
+        std::mem::take(&mut *self.waiting.lock())
+    }
+
+    pub(super) fn discard(&self, uri: &str) {
+        self.waiting.lock().remove(uri);
+    }
+
+    /// Changes whenever something arrives; at once, if something waits already.
+    pub(super) fn arrived(&self) -> watch::Receiver<()> {
+        let mut arrived = self.arrived.subscribe();
+        if !self.waiting.lock().is_empty() {
+            arrived.mark_changed();
+        }
+        arrived
+    }
+}
+
+/// One client's wish to hear of one resource.
+#[derive(Debug, Clone)]
+pub(super) struct Interest {
+    pub(super) mailbox: Arc<Mailbox>,
+    /// As the client spells it.
+    pub(super) uri: Arc<str>,
+}
+
+impl Interest {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mailbox, &other.mailbox) && self.uri == other.uri
+    }
+}
+
+/// A backend's own URI → who wants to know.
+type Watchers = HashMap<Arc<str>, Vec<Interest>>;
+
+/// Everybody's interests.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    by_backend: HashMap<Arc<str>, Watchers>,
+    count: usize,
+}
+
+impl Registry {
+    /// Enters an interest; `false` if there are too many.
+    pub(super) fn add(&mut self, backend: &Arc<str>, local: &Arc<str>, interest: Interest) -> bool {
+        if self.count >= OVERALL {
+            return false;
+        }
+        let resources = self.by_backend.entry(Arc::clone(backend)).or_default();
+        resources.entry(Arc::clone(local)).or_default().push(interest);
+        self.count += 1;
+        true
+    }
+
+    /// Takes an interest out; `true` if it was the last one in this resource.
+    pub(super) fn remove(&mut self, backend: &str, local: &str, interest: &Interest) -> bool {
+        let Some(resources) = self.by_backend.get_mut(backend) else { return false };
+        let Some(interests) = resources.get_mut(local) else { return false };
+        let before = interests.len();
+        interests.retain(|other| !other.is(interest));
+        self.count -= before - interests.len();
+        if !interests.is_empty() {
+            return false;
+        }
+        resources.remove(local);
+        if resources.is_empty() {
+            self.by_backend.remove(backend);
+        }
+        true
+    }
+
+    /// Tells everybody who watches `local` or what contains it: a backend may name a part of what was
+    /// subscribed to (MCP 2025-11-25, schema, `ResourceUpdatedNotification`). `shown` says how clients
+    /// spell the part, if they may know of it.
+    pub(super) fn updated(&self, backend: &str, local: &str, shown: impl FnOnce() -> Option<Arc<str>>) {
+        let Some(resources) = self.by_backend.get(backend) else { return };
+        for interest in resources.get(local).into_iter().flatten() {
+            interest.mailbox.put(Arc::clone(&interest.uri));
+        }
+        let mut containing = containing(local).filter_map(|uri| resources.get(uri)).flatten().peekable();
+        if containing.peek().is_none() {
+            return;
+        }
+        if let Some(shown) = shown() {
+            containing.for_each(|interest| interest.mailbox.put(Arc::clone(&shown)));
+        }
+    }
+}
+
+/// The URIs that may contain `uri`, nearest first: cut at each `/`, `?` and `#`, with and without it.
+fn containing(uri: &str) -> impl Iterator<Item = &str> {
+    let cuts = uri.rmatch_indices(['/', '?', '#']).take(MAX_DEPTH);
+    let cuts = cuts.flat_map(|(at, separator)| [at + separator.len(), at]);
+    cuts.filter(|end| *end < uri.len()).filter_map(|end| uri.get(..end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Client {
+        mailbox: Arc<Mailbox>,
+    }
+
+    impl Client {
+        fn new() -> Self {
+            Self { mailbox: Arc::default() }
+        }
+
+        fn wants(&self, uri: &str) -> Interest {
+            Interest { mailbox: Arc::clone(&self.mailbox), uri: uri.into() }
+        }
+
+        fn taken(&self) -> Vec<String> {
+            self.mailbox.take().iter().map(ToString::to_string).collect()
+        }
+    }
+
+    fn unseen() -> Option<Arc<str>> {
+        None
+    }
+
+    #[test]
+    fn only_the_last_interest_ends_the_subscription() {
+        let (mut registry, ann, bob) = (Registry::default(), Client::new(), Client::new());
+        let (backend, local) = (Arc::from("b"), Arc::from("a://1"));
+        registry.add(&backend, &local, ann.wants("a://1"));
+        registry.add(&backend, &local, bob.wants("b+a://1"));
+        assert!(!registry.remove("b", "a://1", &ann.wants("a://1")));
+        assert!(!registry.remove("b", "a://1", &ann.wants("a://1")));
+        registry.updated("b", "a://1", unseen);
+        assert_eq!((ann.taken().len(), bob.taken()), (0, vec!["b+a://1".to_owned()]));
+        assert!(registry.remove("b", "a://1", &bob.wants("b+a://1")));
+        assert!(registry.by_backend.is_empty() && registry.count == 0);
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_misses_only_repetitions() {
+        let (mut registry, ann) = (Registry::default(), Client::new());
+        for uri in ["a://1", "a://2"] {
+            registry.add(&"b".into(), &uri.into(), ann.wants(uri));
+        }
+        for _ in 0..3 {
+            registry.updated("b", "a://2", unseen);
+            registry.updated("b", "a://1", unseen);
+            registry.updated("other", "a://1", unseen);
+        }
+        assert_eq!(ann.taken(), ["a://1", "a://2"]);
+        registry.updated("b", "a://1", unseen);
+        assert_eq!(ann.taken(), ["a://1"]);
+    }
+
+    #[test]
+    fn who_watches_the_whole_hears_of_its_parts_and_no_others() {
+        let (mut registry, ann) = (Registry::default(), Client::new());
+        registry.add(&"b".into(), &"a://dir".into(), ann.wants("a://dir"));
+        registry.updated("b", "a://dir/x/y", || Some("shown".into()));
+        assert_eq!(ann.taken(), ["shown"]);
+        registry.updated("b", "a://dir2/x", || Some("shown".into()));
+        registry.updated("b", "a://dir/hidden", unseen);
+        assert!(ann.taken().is_empty());
+    }
+
+    #[test]
+    fn parts_are_cut_at_every_separator() {
+        let all: Vec<_> = containing("a://b/c?d").collect();
+        assert_eq!(all, ["a://b/c?", "a://b/c", "a://b/", "a://b", "a://", "a:/", "a:/", "a:"]);
+    }
+
+    #[test]
+    fn the_bound_on_all_interests_holds() {
+        let (mut registry, ann) = (Registry::default(), Client::new());
+        let local = Arc::from("a://1");
+        for n in 0..OVERALL {
+            assert!(registry.add(&"b".into(), &local, ann.wants(&n.to_string())));
+        }
+        assert!(!registry.add(&"b".into(), &local, ann.wants("one more")));
+        registry.remove("b", "a://1", &ann.wants("0"));
+        assert!(registry.add(&"b".into(), &local, ann.wants("one more")));
+    }
+
+    #[test]
+    fn who_begins_to_wait_late_learns_of_what_is_there() {
+        let ann = Client::new();
+        assert!(!ann.mailbox.arrived().has_changed().unwrap_or(true));
+        ann.mailbox.put("a://1".into());
+        assert!(ann.mailbox.arrived().has_changed().unwrap_or(false));
+        ann.mailbox.discard("a://1");
+        assert!(!ann.mailbox.arrived().has_changed().unwrap_or(true));
+    }
+}

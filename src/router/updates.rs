@@ -1,0 +1,180 @@
+//! How does a client subscribe to resources, and what does it hear of them?
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::backend::Backend;
+use crate::catalog::Route;
+use crate::protocol::{Era, RawJson, RpcError, code};
+
+use super::router::Router;
+use super::subscriptions::{Interest, Mailbox, PER_CLIENT};
+use super::target::resource;
+
+/// How long a client waits for its backends to take a subscription. A backend that needs longer, or is
+/// not there, is believed: it is told as soon as it can be.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// One client's subscriptions to resources: a session's, or those of one `subscriptions/listen`.
+/// Dropping it ends them.
+#[derive(Default)]
+pub struct Updates {
+    mailbox: Arc<Mailbox>,
+    /// By the client's spelling.
+    held: Mutex<BTreeMap<Arc<str>, ResourceSubscription>>,
+}
+
+impl Updates {
+    /// Ends the subscription to `uri`, if there is one.
+    pub fn unsubscribe(&self, uri: &str) {
+        let ended = self.held.lock().remove(uri);
+        drop(ended);
+        self.mailbox.discard(uri);
+    }
+
+    /// The resources that were updated since they were last taken, each once.
+    pub fn take(&self) -> BTreeSet<Arc<str>> {
+        self.mailbox.take()
+    }
+
+    /// Changes whenever there is something to take.
+    pub fn arrived(&self) -> watch::Receiver<()> {
+        self.mailbox.arrived()
+    }
+}
+
+/// A client's interest in one resource; dropping it ends the interest.
+struct ResourceSubscription {
+    router: Arc<Router>,
+    route: Route,
+    interest: Interest,
+}
+
+impl Drop for ResourceSubscription {
+    fn drop(&mut self) {
+        let mut registry = self.router.registry().lock();
+        if registry.remove(&self.route.backend, &self.route.local, &self.interest)
+            && let Some(backend) = self.router.backend(&self.route.backend)
+        {
+            // Under the lock, so that it cannot overtake somebody's new interest.
+            backend.unwatch(&self.route.local);
+        }
+    }
+}
+
+/// A subscription that its backend may not know of yet.
+struct Told {
+    backend: Arc<Backend>,
+    local: Arc<str>,
+    serial: u64,
+}
+
+impl Router {
+    /// Subscribes a client to `uri`; once more to what it is subscribed to changes nothing.
+    ///
+    /// # Errors
+    /// The resource is unknown (−32002, to a modern client −32602), its backend cannot or will not tell of
+    /// changes (−32602), or there are too many subscriptions (−32603).
+    pub async fn subscribe(self: &Arc<Self>, updates: &Updates, uri: &str, era: Era) -> Result<(), RpcError> {
+        let told = self.begin(updates, uri, era)?;
+        let _ = timeout(PATIENCE, told.backend.told(told.serial)).await;
+        told.outcome().inspect_err(|_| updates.unsubscribe(uri))
+    }
+
+    /// Subscribes a client to as many of `uris` as possible, and returns those.
+    pub async fn subscribe_all(
+        self: &Arc<Self>,
+        updates: &Updates,
+        uris: Vec<String>,
+        era: Era,
+    ) -> Vec<String> {
+        let begun: Vec<(String, Told)> = uris
+            .into_iter()
+            .filter_map(|uri| self.begin(updates, &uri, era).ok().map(|told| (uri, told)))
+            .collect();
+        let all = async {
+            for (_, told) in &begun {
+                told.backend.told(told.serial).await;
+            }
+        };
+        let _ = timeout(PATIENCE, all).await;
+        let mut honoured = Vec::with_capacity(begun.len());
+        for (uri, told) in begun {
+            match told.outcome() {
+                Ok(()) => honoured.push(uri),
+                Err(_) => updates.unsubscribe(&uri),
+            }
+        }
+        honoured
+    }
+
+    /// Enters the interest, and has the backend told of it.
+    fn begin(self: &Arc<Self>, updates: &Updates, uri: &str, era: Era) -> Result<Told, RpcError> {
+        let route = resource(&self.catalog(), era, uri)?;
+        let can_tell = self.fleet().member(&route.backend).is_some_and(|member| member.can_tell_of_updates());
+        let Some(backend) = self.backend(&route.backend).filter(|_| can_tell) else {
+            return Err(RpcError::invalid_params(format!(
+                "the backend `{}` does not tell of changes of its resources; read it again instead",
+                route.backend
+            )));
+        };
+        let uri: Arc<str> = uri.into();
+        let mut held = updates.held.lock();
+        if held.get(&uri).is_some_and(|held| held.route == route) {
+            let serial = backend.watch(&route.local);
+            return Ok(Told { backend, local: route.local, serial });
+        }
+        if held.len() >= PER_CLIENT {
+            return Err(RpcError::internal(format!("a client can watch {PER_CLIENT} resources, no more")));
+        }
+        let interest = Interest { mailbox: Arc::clone(&updates.mailbox), uri: Arc::clone(&uri) };
+        let mut registry = self.registry().lock();
+        if !registry.add(&route.backend, &route.local, interest.clone()) {
+            return Err(RpcError::internal("too many resources are watched; try again later"));
+        }
+        let serial = backend.watch(&route.local);
+        drop(registry);
+        let told = Told { backend, local: Arc::clone(&route.local), serial };
+        held.insert(uri, ResourceSubscription { router: Arc::clone(self), route, interest });
+        Ok(told)
+    }
+
+    /// Has `backend` report here which resources were updated.
+    pub(super) fn hear_updates(self: &Arc<Self>, backend: &Backend) {
+        let (router, name) = (Arc::downgrade(self), backend.name().to_owned());
+        backend.on_updated(Box::new(move |local| {
+            if let Some(router) = Weak::upgrade(&router) {
+                router.updated(&name, local);
+            }
+        }));
+    }
+
+    fn updated(&self, backend: &str, local: &str) {
+        let catalog = self.catalog();
+        self.registry().lock().updated(backend, local, || {
+            let shown = catalog.shown_uri(backend, local);
+            // What this client could not read, it does not hear of either.
+            catalog.resource(&shown).filter(|route| &*route.backend == backend).map(|_| shown.into())
+        });
+    }
+}
+
+impl Told {
+    fn outcome(&self) -> Result<(), RpcError> {
+        self.backend.watch_refused(&self.local).map_or(Ok(()), |error| Err(refused(&error)))
+    }
+}
+
+/// The backend's error, in the gateway's words; only "there is no such resource" keeps its code.
+fn refused(error: &RawJson) -> RpcError {
+    let is_missing = error.get("code").and_then(|code| code.to()) == Some(code::RESOURCE_NOT_FOUND);
+    let code = if is_missing { code::RESOURCE_NOT_FOUND } else { code::INVALID_PARAMS };
+    let message = error.get("message").and_then(|message| message.to::<String>()).unwrap_or_default();
+    let message: String = message.chars().take(200).collect();
+    RpcError::new(code, format!("the backend refused the subscription: {message}"))
+}

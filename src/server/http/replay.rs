@@ -1,0 +1,247 @@
+//! Which events of a session's streams can still be sent to a client that lost its connection?
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+/// What one session may keep, in bytes.
+const BUDGET: usize = 1024 * 1024;
+/// What an event counts for at least, so that there are never more than 256.
+const LEAST_COST: usize = 4 * 1024;
+/// How long a client may stay away, after the last event of a stream or from one without an end.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a stream is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// One call: it ends with the answer.
+    Call,
+    /// Messages that answer nothing.
+    Notices,
+}
+
+impl Purpose {
+    fn letter(self) -> char {
+        match self {
+            Self::Call => 'c',
+            Self::Notices => 'n',
+        }
+    }
+}
+
+/// Names an event within its session, and says which stream it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EventId {
+    /// Part of the id, so that it is still known when the stream is not.
+    pub(super) purpose: Purpose,
+    pub(super) stream: u64,
+    /// From 1 on; 0 stands for the beginning of the stream.
+    pub(super) number: u64,
+}
+
+impl EventId {
+    /// Reads what a client remembered; `None` if it was never an id of ours.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (stream, number) = text.split_once('-')?;
+        let of = |purpose: Purpose| Some((purpose, stream.strip_prefix(purpose.letter())?));
+        let (purpose, stream) = of(Purpose::Call).or_else(|| of(Purpose::Notices))?;
+        Some(Self { purpose, stream: stream.parse().ok()?, number: number.parse().ok()? })
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}-{}", self.purpose.letter(), self.stream, self.number)
+    }
+}
+
+/// The kept events of all streams of one session. Nothing is allocated before the first stream.
+#[derive(Default)]
+pub(super) struct Replay {
+    streams: BTreeMap<u64, Kept>,
+    opened: u64,
+    spent: usize,
+}
+
+#[derive(Default)]
+struct Kept {
+    events: VecDeque<(u64, Bytes)>,
+    /// The number of the newest event, kept or not.
+    newest: u64,
+    spent: usize,
+    ended: Option<Instant>,
+}
+
+impl Replay {
+    /// A new stream's number.
+    pub(super) fn open(&mut self) -> u64 {
+        let stream = self.opened;
+        self.opened += 1;
+        self.streams.insert(stream, Kept::default());
+        stream
+    }
+
+    /// Keeps an event; for room, the largest stream loses its oldest one, which for an event larger than
+    /// all room is this one.
+    pub(super) fn record(&mut self, id: EventId, event: Bytes) {
+        let Some(kept) = self.streams.get_mut(&id.stream) else { return };
+        self.spent += cost(&event);
+        kept.spent += cost(&event);
+        kept.newest = id.number;
+        kept.events.push_back((id.number, event));
+        while self.spent > BUDGET && self.drop_one() {}
+    }
+
+    /// The older of two equally large streams goes first.
+    fn drop_one(&mut self) -> bool {
+        let largest = self.streams.iter_mut().rev().max_by_key(|(_, kept)| kept.spent);
+        let Some((&stream, kept)) = largest else { return false };
+        let Some((_, event)) = kept.events.pop_front() else { return false };
+        kept.spent -= cost(&event);
+        self.spent -= cost(&event);
+        if kept.is_over() {
+            self.streams.remove(&stream);
+        }
+        true
+    }
+
+    /// Nothing will be written to `stream` any more.
+    pub(super) fn end(&mut self, stream: u64, now: Instant) {
+        let Some(kept) = self.streams.get_mut(&stream) else { return };
+        kept.ended = Some(now);
+        if kept.is_over() {
+            self.streams.remove(&stream);
+        }
+    }
+
+    /// What came after `id` on its stream, as far as it is kept; `None` if there is nothing to go on with:
+    /// the stream is unknown, or it ended and has no event left that the client does not know.
+    pub(super) fn after(&self, id: EventId) -> Option<VecDeque<Bytes>> {
+        let kept = self.streams.get(&id.stream).filter(|kept| id.number <= kept.newest)?;
+        let missed = kept.events.iter().filter(|(number, _)| *number > id.number);
+        let missed: VecDeque<Bytes> = missed.map(|(_, event)| event.clone()).collect();
+        (kept.ended.is_none() || !missed.is_empty()).then_some(missed)
+    }
+
+    /// Forgets the streams that ended too long ago.
+    pub(super) fn forget(&mut self, now: Instant) {
+        let spent = &mut self.spent;
+        self.streams.retain(|_, kept| {
+            let keep = kept.ended.is_none_or(|ended| now.duration_since(ended) < PATIENCE);
+            if !keep {
+                *spent -= kept.spent;
+            }
+            keep
+        });
+    }
+}
+
+impl Kept {
+    /// Whether there is nothing to keep it for.
+    fn is_over(&self) -> bool {
+        self.ended.is_some() && self.events.is_empty()
+    }
+}
+
+fn cost(event: &Bytes) -> usize {
+    event.len().max(LEAST_COST)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn record(replay: &mut Replay, stream: u64, number: u64, size: usize) {
+        replay.record(EventId { purpose: Purpose::Call, stream, number }, Bytes::from(vec![b'x'; size]));
+    }
+
+    fn sizes(replay: &Replay, stream: u64, number: u64) -> Option<Vec<usize>> {
+        let missed = replay.after(EventId { purpose: Purpose::Call, stream, number })?;
+        Some(missed.iter().map(Bytes::len).collect())
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_was_written_and_nothing_else_is() {
+        for purpose in [Purpose::Call, Purpose::Notices] {
+            let id = EventId { purpose, stream: 7, number: 12 };
+            assert_eq!(EventId::parse(&id.to_string()), Some(id));
+        }
+        for foreign in
+            ["", "c7", "c7-", "c-12", "7-12", "x7-12", "c7-12-1", "c7 -12", "c99999999999999999999-1"]
+        {
+            assert_eq!(EventId::parse(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_client_gets_the_later_events_of_its_own_stream_only() {
+        let mut replay = Replay::default();
+        let (one, two) = (replay.open(), replay.open());
+        for number in 1..=3 {
+            record(&mut replay, one, number, number as usize);
+            record(&mut replay, two, number, 100);
+        }
+        assert_eq!(sizes(&replay, one, 0), Some(vec![1, 2, 3]));
+        assert_eq!(sizes(&replay, one, 2), Some(vec![3]));
+        assert_eq!(sizes(&replay, one, 3), Some(vec![]), "it goes on");
+        assert_eq!(sizes(&replay, one, 4), None, "an event that never was");
+        assert_eq!(sizes(&replay, 2, 0), None, "a stream that never was");
+    }
+
+    #[test]
+    fn a_stream_that_ended_is_kept_for_a_while_and_until_its_last_event_is_known() {
+        let (mut replay, now) = (Replay::default(), Instant::now());
+        let stream = replay.open();
+        record(&mut replay, stream, 1, 1);
+        replay.end(stream, now);
+        replay.forget(now + PATIENCE - Duration::from_millis(1));
+        assert_eq!(sizes(&replay, stream, 0), Some(vec![1]));
+        assert_eq!(sizes(&replay, stream, 1), None);
+        replay.forget(now + PATIENCE);
+        assert_eq!(sizes(&replay, stream, 0), None);
+        assert_eq!((replay.spent, replay.streams.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_talkative_stream_makes_room_before_the_answer_of_another_is_lost() {
+        let mut replay = Replay::default();
+        let (answered, talking) = (replay.open(), replay.open());
+        record(&mut replay, answered, 1, 10);
+        replay.end(answered, Instant::now());
+        for number in 1..=1000 {
+            record(&mut replay, talking, number, 1);
+        }
+        assert_eq!(sizes(&replay, answered, 0), Some(vec![10]));
+        assert_eq!(sizes(&replay, talking, 0).unwrap().len(), 255);
+        assert_eq!(sizes(&replay, talking, 999), Some(vec![1]), "the newest are kept");
+    }
+
+    #[test]
+    fn of_many_answers_the_oldest_go_first() {
+        let mut replay = Replay::default();
+        for _ in 0..300 {
+            let stream = replay.open();
+            record(&mut replay, stream, 1, 1);
+            replay.end(stream, Instant::now());
+        }
+        assert_eq!(sizes(&replay, 43, 0), None);
+        assert_eq!(sizes(&replay, 44, 0), Some(vec![1]));
+        assert_eq!(replay.streams.len(), 256);
+    }
+
+    #[test]
+    fn an_event_larger_than_all_room_is_not_kept_and_leaves_the_others_alone() {
+        let mut replay = Replay::default();
+        let (small, large) = (replay.open(), replay.open());
+        record(&mut replay, small, 1, 5);
+        record(&mut replay, large, 1, BUDGET + 1);
+        assert_eq!(sizes(&replay, small, 0), Some(vec![5]));
+        replay.end(large, Instant::now());
+        assert_eq!(sizes(&replay, large, 0), None);
+        assert_eq!(replay.spent, LEAST_COST);
+    }
+}

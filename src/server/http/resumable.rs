@@ -1,0 +1,311 @@
+//! How does a client come back to a stream of its session (MCP 2025-11-25, basic/transports, resumability
+//! and redelivery)?
+//!
+//! What is written to a stream is kept for a while and sent to whoever reads the stream now. The writer does
+//! not notice when one connection takes the place of another, or that there is none.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::events::{EventWriter, Events};
+use super::replay::{EventId, PATIENCE, Purpose, Replay};
+use super::sessions::HttpSession;
+use crate::protocol::{Revision, write_comment, write_priming};
+
+/// When a client whose connection broke should be back, in milliseconds.
+const RETRY_MS: u64 = 1000;
+
+/// The event streams of one session.
+#[derive(Default)]
+pub(super) struct Streams {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    replay: Replay,
+    /// Of every stream that is written to.
+    readers: BTreeMap<u64, Reader>,
+}
+
+/// What becomes of a client that comes back.
+pub(super) enum Resumed {
+    /// It goes on where it was.
+    Events(Events),
+    /// Nothing is left to say on a call's stream, and a new stream would never say it.
+    Over,
+    /// It gets a new stream: what it came for is any stream for messages that answer nothing.
+    New,
+}
+
+/// The connection that a stream's events go to; dropped, the connection's stream ends.
+#[derive(Clone)]
+struct Reader {
+    sender: mpsc::Sender<Bytes>,
+    /// Cancelled when another connection takes over.
+    replaced: CancellationToken,
+}
+
+impl Reader {
+    fn new(ahead: VecDeque<Bytes>) -> (Self, Events) {
+        let (sender, events) = Events::received(ahead);
+        (Self { sender, replaced: CancellationToken::new() }, events)
+    }
+
+    /// Waits for room, but not for a connection that nobody reads any more.
+    async fn take(&self, text: Bytes) {
+        tokio::select! {
+            _ = self.sender.send(text) => {}
+            () = self.replaced.cancelled() => {}
+        }
+    }
+}
+
+impl Streams {
+    /// Whether a client reads `stream` now.
+    pub(super) fn is_read(&self, stream: u64) -> bool {
+        self.reader(stream).is_some_and(|reader| !reader.sender.is_closed())
+    }
+
+    /// Goes on with the stream of the event `last` after that event.
+    pub(super) fn resume(&self, last: &str) -> Resumed {
+        let Some(last) = EventId::parse(last) else { return Resumed::New };
+        match (self.events_after(last), last.purpose) {
+            (Some(events), _) => Resumed::Events(events),
+            (None, Purpose::Call) => Resumed::Over,
+            (None, Purpose::Notices) => Resumed::New,
+        }
+    }
+
+    fn events_after(&self, last: EventId) -> Option<Events> {
+        let mut state = self.state.lock();
+        state.replay.forget(Instant::now());
+        let mut missed = state.replay.after(last)?;
+        if missed.is_empty() {
+            missed.push_back(comment());
+        }
+        let (reader, events) = Reader::new(missed);
+        if let Some(current) = state.readers.get_mut(&last.stream) {
+            std::mem::replace(current, reader).replaced.cancel();
+        }
+        Some(events)
+    }
+
+    /// Forgets what no client will come back for.
+    pub(super) fn sweep(&self) {
+        self.state.lock().replay.forget(Instant::now());
+    }
+
+    fn reader(&self, stream: u64) -> Option<Reader> {
+        self.state.lock().readers.get(&stream).cloned()
+    }
+
+    fn record(&self, id: EventId, event: Bytes) -> Option<Reader> {
+        let mut state = self.state.lock();
+        state.replay.record(id, event);
+        state.readers.get(&id.stream).cloned()
+    }
+}
+
+/// A stream of a session; it ends when this is dropped.
+pub(super) struct Stream {
+    session: Arc<HttpSession>,
+    purpose: Purpose,
+    number: u64,
+    written: AtomicU64,
+}
+
+impl Stream {
+    /// Opens a stream, read by the returned events. A client that knows what it means is told at once how to
+    /// come back.
+    pub(super) fn open(session: Arc<HttpSession>, purpose: Purpose) -> (Self, Events) {
+        let mut state = session.streams.state.lock();
+        let number = state.replay.open();
+        let is_primed = session.session.revision >= Revision::V2025_11_25;
+        let beginning = EventId { purpose, stream: number, number: 0 };
+        let (reader, events) = Reader::new(is_primed.then(|| priming(beginning)).into_iter().collect());
+        state.readers.insert(number, reader);
+        drop(state);
+        (Self { session, purpose, number, written: AtomicU64::new(0) }, events)
+    }
+
+    /// Its number in the session.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn writer(self) -> EventWriter {
+        EventWriter::resumable(self)
+    }
+
+    /// Writes the event that `compose` makes of its id.
+    pub(super) async fn event(&self, compose: impl FnOnce(&str) -> Bytes) {
+        let number = self.written.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = EventId { purpose: self.purpose, stream: self.number, number };
+        let event = compose(&id.to_string());
+        if let Some(reader) = self.session.streams.record(id, event.clone()) {
+            reader.take(event).await;
+        }
+    }
+
+    /// Writes what only matters to whoever reads now.
+    pub(super) async fn passing(&self, text: Bytes) {
+        if let Some(reader) = self.session.streams.reader(self.number) {
+            reader.take(text).await;
+        }
+    }
+
+    /// Returns once no client has read the stream for too long.
+    pub(super) fn abandoned(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (session, number) = (Arc::clone(&self.session), self.number);
+        async move {
+            while let Some(Reader { sender, replaced }) = session.streams.reader(number) {
+                tokio::select! {
+                    () = replaced.cancelled() => continue,
+                    () = sender.closed() => {}
+                }
+                if timeout(PATIENCE, replaced.cancelled()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut state = self.session.streams.state.lock();
+        state.readers.remove(&self.number);
+        state.replay.end(self.number, Instant::now());
+    }
+}
+
+fn priming(beginning: EventId) -> Bytes {
+    let mut text = BytesMut::with_capacity(32);
+    write_priming(&mut text, &beginning.to_string(), RETRY_MS);
+    text.freeze()
+}
+
+fn comment() -> Bytes {
+    let mut text = BytesMut::with_capacity(4);
+    write_comment(&mut text);
+    text.freeze()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+    use crate::server::http::sessions::tests::http_session;
+
+    async fn next(events: &mut Events) -> Option<String> {
+        poll_fn(|cx| events.poll_next(cx)).await.map(|text| String::from_utf8(text.to_vec()).unwrap())
+    }
+
+    fn open(session: &Arc<HttpSession>) -> (Stream, Events) {
+        Stream::open(Arc::clone(session), Purpose::Call)
+    }
+
+    fn resumed(session: &HttpSession, last: &str) -> Events {
+        match session.streams.resume(last) {
+            Resumed::Events(events) => events,
+            Resumed::Over | Resumed::New => panic!("{last} is not known"),
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_not_known_is_replaced_only_if_a_new_one_says_the_same() {
+        let session = http_session(Revision::V2025_11_25);
+        assert!(matches!(session.streams.resume("n0-0"), Resumed::New));
+        assert!(matches!(session.streams.resume("another server's"), Resumed::New));
+        assert!(matches!(session.streams.resume("c0-0"), Resumed::Over));
+    }
+
+    #[tokio::test]
+    async fn only_a_client_that_knows_what_it_means_is_primed() {
+        let (stream, mut events) = open(&http_session(Revision::V2025_11_25));
+        assert_eq!(next(&mut events).await.unwrap(), "id: c0-0\nretry: 1000\ndata: \n\n");
+        drop(stream);
+        assert_eq!(next(&mut events).await, None);
+        let (stream, mut events) = open(&http_session(Revision::V2025_06_18));
+        stream.writer().message(b"1").await;
+        assert_eq!(next(&mut events).await.unwrap(), "id: c0-1\ndata: 1\n\n");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_comes_back_takes_the_place_of_its_old_connection() {
+        let session = http_session(Revision::V2025_06_18);
+        let (stream, mut old) = open(&session);
+        let writer = stream.writer();
+        writer.message(b"1").await;
+        let mut new = resumed(&session, "c0-1");
+        writer.message(b"2").await;
+        assert_eq!(next(&mut old).await.unwrap(), "id: c0-1\ndata: 1\n\n");
+        assert_eq!(next(&mut old).await, None);
+        assert_eq!(next(&mut new).await.unwrap(), ":\n\n");
+        assert_eq!(next(&mut new).await.unwrap(), "id: c0-2\ndata: 2\n\n");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_for_nobody_is_read_later() {
+        let session = http_session(Revision::V2025_06_18);
+        let (stream, events) = open(&session);
+        drop(events);
+        let writer = stream.writer();
+        for n in 1..=100 {
+            writer.message(n.to_string().as_bytes()).await;
+        }
+        drop(writer);
+        let mut events = resumed(&session, "c0-98");
+        assert_eq!(next(&mut events).await.unwrap(), "id: c0-99\ndata: 99\n\n");
+        assert_eq!(next(&mut events).await.unwrap(), "id: c0-100\ndata: 100\n\n");
+        assert_eq!(next(&mut events).await, None);
+        assert!(matches!(session.streams.resume("c0-100"), Resumed::Over));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_not_read_does_not_hold_up_the_one_in_its_place() {
+        let session = http_session(Revision::V2025_06_18);
+        let (stream, stalled) = open(&session);
+        let writer = stream.writer();
+        let writing = tokio::spawn(async move {
+            for _ in 0..100 {
+                writer.message(b"1").await;
+            }
+        });
+        tokio::task::yield_now().await;
+        assert!(!writing.is_finished(), "a slow reader slows the writer down");
+        let mut events = resumed(&session, "c0-0");
+        let mut count = 0;
+        while next(&mut events).await.is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 100);
+        drop(stalled);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_abandoned_once_its_client_stayed_away_too_long() {
+        let session = http_session(Revision::V2025_06_18);
+        let (stream, events) = open(&session);
+        let abandoned = tokio::spawn(stream.abandoned());
+        drop(events);
+        tokio::time::sleep(PATIENCE / 2).await;
+        let events = resumed(&session, "c0-0");
+        tokio::time::sleep(PATIENCE * 2).await;
+        assert!(!abandoned.is_finished());
+        drop(events);
+        let gone = Instant::now();
+        abandoned.await.unwrap();
+        assert_eq!(gone.elapsed().as_secs(), PATIENCE.as_secs());
+    }
+}
