@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -41,6 +41,8 @@ pub struct Backend {
     last_error: Mutex<Option<String>>,
     /// The era it speaks, once found out; forgotten when an attempt fails.
     era: Mutex<Option<Era>>,
+    /// Found out to refuse `initialize`, since it was last connected.
+    only_modern: AtomicBool,
     fetched_at: AtomicU64,
     restarts: AtomicU64,
     changed: Changed,
@@ -61,6 +63,7 @@ impl Backend {
             offer: ArcSwapOption::empty(),
             last_error: Mutex::new(None),
             era: Mutex::new(known),
+            only_modern: AtomicBool::new(false),
             fetched_at: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             settings,
@@ -121,20 +124,22 @@ impl Backend {
             Failure::new(FailureKind::CircuitOpen, Sent::No, refused.to_string())
                 .retry_after(Some(refused.retry_after))
         })?;
-        let lease = self.lease(shared, wants).await;
+        let lease = self.lease(shared, wants).await?;
         Ok(Admission { backend: Arc::clone(self), lease, place, permit })
     }
 
-    /// A connection that fits what the client can be asked. Where none can be had, the shared one
-    /// serves: then the backend cannot ask, and says so itself.
-    async fn lease(&self, shared: Arc<Connection>, wants: Wants) -> Lease {
-        if wants.capabilities.is_empty() || !wants.needs_own(&shared) {
-            return Lease::shared(shared);
+    /// A connection that fits what the client can be asked.
+    async fn lease(&self, shared: Arc<Connection>, wants: Wants) -> Result<Lease, Failure> {
+        if wants.capabilities.is_empty() || !self.needs_own(&shared, wants.era) {
+            return Ok(Lease::shared(shared));
         }
         if let Some(lease) = self.pool.take(wants.capabilities) {
-            return lease;
+            return Ok(lease);
         }
-        let Some(place) = self.pool.place() else { return Lease::shared(shared) };
+        let place = self.pool.place(self.settings.concurrency.queue_wait).await.ok_or_else(|| {
+            let message = "every connection on which the backend could ask its client something is in use";
+            Failure::new(FailureKind::Busy, Sent::No, message)
+        })?;
         let attempt = Attempt {
             settings: &self.settings,
             ids: &self.ids,
@@ -143,15 +148,27 @@ impl Backend {
             capabilities: wants.capabilities,
         };
         match attempt.run_again().await {
-            Ok(established) => self.pool.lend(wants.capabilities, established, place),
-            Err(refusal) => {
-                tracing::debug!(
-                    backend = self.name(),
-                    ?refusal,
-                    "no connection on which the backend could ask"
-                );
-                Lease::shared(shared)
+            Ok(established) => {
+                established.connection.listen_beside().await;
+                Ok(self.pool.lend(wants.capabilities, established, place))
             }
+            Err(refusal) if shared.revision().era() == Era::Modern => {
+                tracing::debug!(backend = self.name(), ?refusal, "the backend does not speak the legacy era");
+                self.only_modern.store(true, Ordering::Relaxed);
+                Ok(Lease::shared(shared))
+            }
+            Err(refusal) => Err(refusal.into_failure()),
+        }
+    }
+
+    /// A legacy server is told per connection what it may ask; a modern one with each request. A server of
+    /// both eras is asked for the client's own, which needs no translation; whether it speaks both shows
+    /// when it is asked.
+    fn needs_own(&self, shared: &Connection, client: Era) -> bool {
+        match (shared.revision().era(), client) {
+            (Era::Legacy, _) => true,
+            (Era::Modern, Era::Legacy) => !self.only_modern.load(Ordering::Relaxed),
+            (Era::Modern, Era::Modern) => false,
         }
     }
 
@@ -213,6 +230,7 @@ impl Backend {
 
     /// A new connection says nothing good or bad of calls before it.
     pub(super) fn connected_anew(&self, is_restart: bool) {
+        self.only_modern.store(false, Ordering::Relaxed);
         self.breaker_moved(self.breaker.reset());
         if is_restart {
             self.restarts.fetch_add(1, Ordering::Relaxed);
@@ -267,22 +285,10 @@ pub struct Wants {
     pub capabilities: ClientCapabilities,
 }
 
-impl Wants {
-    /// A legacy server is told per connection what it may ask; a modern one with each request. A server of
-    /// both eras asks a legacy client as a legacy server does, which needs no translation.
-    fn needs_own(&self, shared: &Connection) -> bool {
-        match (shared.revision().era(), self.era) {
-            (Era::Legacy, _) => true,
-            (Era::Modern, Era::Legacy) => shared.agreement().speaks_legacy,
-            (Era::Modern, Era::Modern) => false,
-        }
-    }
-}
-
 /// A process is dear, a session is cheap.
 fn pool_size(settings: &BackendSettings) -> usize {
     match settings.transport {
-        TransportSettings::Stdio(_) => 4,
+        TransportSettings::Stdio(_) => 8,
         TransportSettings::Http { .. } | TransportSettings::Sse { .. } => 64,
     }
 }

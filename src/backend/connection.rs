@@ -9,7 +9,7 @@ use crate::protocol::{Era, Object, RawJson, Revision, method};
 
 use super::child::Child;
 use super::handshake::{Agreement, own_meta};
-use super::http::{HttpConnection, follow};
+use super::http::{HttpConnection, follow, open_beside};
 use super::ids::Ids;
 use super::listen::keep_listening;
 use super::pipe::Pipe;
@@ -125,9 +125,16 @@ impl Connection {
             return;
         }
         if let Wire::Http(http) = &self.wire {
-            tokio::spawn(follow(Arc::clone(http)));
+            tokio::spawn(follow(Arc::clone(http), Arc::default()));
         }
         tokio::spawn(keep_subscribed(connection, watched));
+    }
+
+    /// Starts to listen on a session that one call at a time will use: what is said there is about that call.
+    pub(super) async fn listen_beside(&self) {
+        if let Wire::Http(http) = &self.wire {
+            open_beside(Arc::clone(http)).await;
+        }
     }
 
     /// Ends it: calls in flight learn so, a session is deleted, a process loses its standard input.

@@ -24,8 +24,6 @@ pub(super) struct Agreement {
     pub revision: Revision,
     pub capabilities: RawJson,
     pub instructions: Option<String>,
-    /// A modern server that can be asked `initialize` as well.
-    pub speaks_legacy: bool,
 }
 
 impl Agreement {
@@ -51,22 +49,14 @@ impl Agreement {
             revision,
             capabilities: result.get("capabilities").unwrap_or_else(RawJson::empty_object),
             instructions: result.get("instructions").and_then(|text| text.to()),
-            speaks_legacy: versions_of(result).any(|revision| revision.era() == Era::Legacy),
         }
     }
 
     /// For a server that speaks modern errors but knows no `server/discover`.
     fn assumed() -> Self {
         let capabilities = RawJson::of(&json!({"tools": {}, "prompts": {}, "resources": {}}));
-        Self { revision: Revision::LATEST, capabilities, instructions: None, speaks_legacy: false }
+        Self { revision: Revision::LATEST, capabilities, instructions: None }
     }
-}
-
-/// The revisions that a discovery lists and we speak.
-fn versions_of(result: &RawJson) -> impl Iterator<Item = Revision> {
-    let listed =
-        result.get("supportedVersions").and_then(|list| list.to::<Vec<String>>()).unwrap_or_default();
-    listed.into_iter().filter_map(|version| Revision::parse(&version))
 }
 
 /// Why there is no agreement.
@@ -79,6 +69,15 @@ pub(super) enum Refusal {
     FellOverProbe(Failure),
     /// The endpoint does not know Streamable HTTP; HTTP+SSE may be worth a try.
     NotStreamable(Failure),
+}
+
+impl Refusal {
+    /// What a call is told.
+    pub(super) fn into_failure(self) -> Failure {
+        match self {
+            Self::Failed(failure) | Self::FellOverProbe(failure) | Self::NotStreamable(failure) => failure,
+        }
+    }
 }
 
 impl From<Failure> for Refusal {

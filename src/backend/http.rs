@@ -10,20 +10,25 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use parking_lot::Mutex;
 use reqwest::{Client, Response};
+use tokio::sync::mpsc;
 use url::Url;
 
 use crate::protocol::{ClientCapabilities, Id, RawJson, Revision, frame, header, method};
 
 pub(super) use headers::fixed as fixed_headers;
 pub(super) use reply::{HttpReply, is_event_stream, is_modern_error};
-pub(super) use stream::follow;
+pub(super) use stream::{follow, open_beside};
 
 use super::handshake;
 use super::ids::Ids;
 use super::signals::Signals;
-use super::wire::Outgoing;
+use super::wire::{Outgoing, WireEvent};
 use super::{Failure, FailureKind, RemoteSettings, Sent};
+
+/// Events beside a call's own stream that wait for the call to take them.
+const ASIDE_QUEUE: usize = 256;
 
 /// What the gateway says about itself with each request to this backend.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +62,8 @@ pub(super) struct HttpConnection {
     renewal: tokio::sync::Mutex<()>,
     /// What a legacy session is told that it may ask.
     capabilities: ClientCapabilities,
+    /// Takes what the backend says beside the stream of the one call that uses an interactive session.
+    aside: Mutex<Option<mpsc::Sender<WireEvent>>>,
     ids: Ids,
     signals: Signals,
     /// For everything that is no call.
@@ -81,6 +88,7 @@ impl HttpConnection {
             hop: ArcSwap::from_pointee(Hop::Opening),
             renewal: tokio::sync::Mutex::default(),
             capabilities,
+            aside: Mutex::default(),
             ids,
             signals: Signals::default(),
             limit,
@@ -94,6 +102,21 @@ impl HttpConnection {
     /// What a legacy session is told that it may ask.
     pub(super) fn capabilities(&self) -> ClientCapabilities {
         self.capabilities
+    }
+
+    /// Begins to take what the backend says on its own stream for the call that now uses the session.
+    fn attach(&self) -> Option<mpsc::Receiver<WireEvent>> {
+        if self.capabilities.is_empty() {
+            return None;
+        }
+        let (sender, aside) = mpsc::channel(ASIDE_QUEUE);
+        *self.aside.lock() = Some(sender);
+        Some(aside)
+    }
+
+    /// Gives an event to the call that uses the session; `false` if there is none, or it lags.
+    fn hand_over(&self, event: WireEvent) -> bool {
+        self.aside.lock().as_ref().is_some_and(|aside| aside.try_send(event).is_ok())
     }
 
     /// Whether a question goes to the client that waits; `ping` is answered here.
@@ -139,10 +162,11 @@ impl HttpConnection {
     /// Sends a request as `hop` says.
     pub(super) async fn send(self: &Arc<Self>, hop: &Hop, outgoing: &Outgoing) -> Result<HttpReply, Failure> {
         let text = frame::request(&Id::number(outgoing.id), outgoing.method, outgoing.params.as_ref());
+        let aside = if outgoing.method == method::INITIALIZE { None } else { self.attach() };
         let guard = reply::CancelGuard::new(Arc::clone(self), hop, outgoing);
         let response = self.post(hop, Some(outgoing), text).await;
         match response {
-            Ok(response) => Ok(HttpReply::new(response, guard)),
+            Ok(response) => Ok(HttpReply::new(response, guard, aside)),
             Err(failure) => {
                 guard.disarm();
                 Err(failure)

@@ -245,7 +245,6 @@ mod tests {
             revision: Revision::LATEST,
             capabilities: RawJson::of(&capabilities),
             instructions: None,
-            speaks_legacy: false,
         }
     }
 

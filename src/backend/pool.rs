@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::protocol::ClientCapabilities;
@@ -34,7 +34,7 @@ struct Pooled {
     capabilities: ClientCapabilities,
     established: Established,
     since: Instant,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 impl Pool {
@@ -60,16 +60,24 @@ impl Pool {
         }
     }
 
-    /// Room for one more connection; the one that was idle longest makes room if need be.
-    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let free = || Arc::clone(&self.places).try_acquire_owned().ok();
-        free().or_else(|| {
-            let mut idle = self.idle.lock();
-            let oldest = (!idle.is_empty()).then(|| idle.remove(0))?;
-            drop(idle);
-            self.discard(oldest.established);
-            Some(oldest._place)
-        })
+    /// Room for one more connection, within `patience`; one that is idle makes room if need be.
+    pub(super) async fn place(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(place);
+        }
+        if let Some(place) = self.evict() {
+            return Some(place);
+        }
+        timeout(patience, Arc::clone(&self.places).acquire_owned()).await.ok()?.ok()
+    }
+
+    /// Closes the connection that was idle longest, for its place.
+    fn evict(&self) -> Option<OwnedSemaphorePermit> {
+        let mut idle = self.idle.lock();
+        let oldest = (!idle.is_empty()).then(|| idle.remove(0))?;
+        drop(idle);
+        self.discard(oldest.established);
+        Some(oldest.place)
     }
 
     /// Lends a connection that was just opened.
@@ -79,7 +87,7 @@ impl Pool {
         established: Established,
         place: OwnedSemaphorePermit,
     ) -> Lease {
-        Lease::pooled(self, Pooled { capabilities, established, since: Instant::now(), _place: place })
+        Lease::pooled(self, Pooled { capabilities, established, since: Instant::now(), place })
     }
 
     /// Closes what nobody used for a while.

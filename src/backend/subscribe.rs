@@ -132,7 +132,6 @@ mod tests {
             revision: Revision::LATEST_LEGACY,
             capabilities: RawJson::of(&json!({"resources": {"subscribe": true}})),
             instructions: None,
-            speaks_legacy: true,
         };
         let connection = Connection::new(Wire::Pipe(pipe.clone()), agreement, Ids::default());
         let watched = Arc::new(Watched::default());

@@ -9,6 +9,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::Response;
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use crate::protocol::{
     self, Id, ListKind, Message, RawJson, SseEvent, SseParser, code, frame, header, method,
@@ -36,6 +37,8 @@ pub(in super::super) struct HttpReply {
     /// Events that arrived together with others.
     pending: VecDeque<WireEvent>,
     resume: Resume,
+    /// What the backend says beside this stream while the call has the session to itself.
+    aside: Option<mpsc::Receiver<WireEvent>>,
 }
 
 /// Where a broken event stream goes on (MCP 2025-11-25, basic/transports, resumability).
@@ -73,7 +76,11 @@ impl Resume {
 }
 
 impl HttpReply {
-    pub(super) fn new(response: Response, guard: CancelGuard) -> Self {
+    pub(super) fn new(
+        response: Response,
+        guard: CancelGuard,
+        aside: Option<mpsc::Receiver<WireEvent>>,
+    ) -> Self {
         let body = if !response.status().is_success() {
             Body::Refusal(BytesMut::new())
         } else if is_event_stream(response.headers()) {
@@ -81,7 +88,7 @@ impl HttpReply {
         } else {
             Body::Json(BytesMut::new())
         };
-        Self { response, guard, body, pending: VecDeque::new(), resume: Resume::default() }
+        Self { response, guard, body, pending: VecDeque::new(), resume: Resume::default(), aside }
     }
 
     pub(in super::super) fn status(&self) -> StatusCode {
@@ -110,7 +117,12 @@ impl HttpReply {
                 self.guard.armed &= !matches!(event, WireEvent::Answer(_) | WireEvent::Failed(_));
                 return event;
             }
-            match self.response.chunk().await {
+            let chunk = tokio::select! {
+                biased;
+                event = beside(&mut self.aside) => return event,
+                chunk = self.response.chunk() => chunk,
+            };
+            match chunk {
                 Ok(Some(chunk)) => self.take(&chunk),
                 Ok(None) | Err(_) if self.can_resume() => self.go_on().await,
                 Ok(None) => self.end(),
@@ -250,6 +262,16 @@ impl HttpReply {
             return response.into();
         }
         WireEvent::Failed(by_status(status, retry_after(self.response.headers())))
+    }
+}
+
+/// The next event beside the stream. Cancel-safe.
+async fn beside(aside: &mut Option<mpsc::Receiver<WireEvent>>) -> WireEvent {
+    let Some(events) = aside else { return std::future::pending().await };
+    match events.recv().await {
+        Some(event) => event,
+        // Another call has the session now.
+        None => std::future::pending().await,
     }
 }
 

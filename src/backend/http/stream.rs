@@ -6,9 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::protocol::{self, Message, SseParser};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::protocol::{self, Message, SseParser, method};
 use crate::resilience::jitter;
 
+use super::super::wire::WireEvent;
 use super::super::{Failure, MAX_MESSAGE_BYTES};
 use super::HttpConnection;
 use super::reply::{answer, is_event_stream};
@@ -16,18 +20,20 @@ use super::reply::{answer, is_event_stream};
 /// Wait before an ended stream is opened again, unless the server asked for another.
 const REOPEN: Duration = Duration::from_secs(1);
 const MAX_REOPEN: Duration = Duration::from_secs(60);
+/// Longest wait for the stream of a session to open before its first call.
+const OPENING: Duration = Duration::from_millis(250);
 
 /// Keeps the stream open for as long as the connection lives. Ends at once if the backend offers none.
-pub(in super::super) async fn follow(connection: Arc<HttpConnection>) {
+pub(in super::super) async fn follow(connection: Arc<HttpConnection>, opened_once: Arc<Notify>) {
     let (mut wait, mut was_open) = (REOPEN, false);
     while !connection.signals.is_lost() {
         let opened = tokio::time::Instant::now();
         let round = tokio::select! {
-            round = follow_get(&connection, was_open) => round,
+            round = follow_get(&connection, was_open, &opened_once) => round,
             _ = connection.signals.lost() => return,
         };
         match round {
-            Ok(Round::NotOffered) => return,
+            Ok(Round::NotOffered) => return opened_once.notify_one(),
             Ok(Round::Renewed) => {
                 was_open = false;
                 continue;
@@ -52,7 +58,11 @@ enum Round {
 }
 
 /// A stream that was there and is not found any more means that the session is not there either.
-async fn follow_get(connection: &Arc<HttpConnection>, was_open: bool) -> Result<Round, Failure> {
+async fn follow_get(
+    connection: &Arc<HttpConnection>,
+    was_open: bool,
+    opened_once: &Notify,
+) -> Result<Round, Failure> {
     let hop = connection.hop.load_full();
     let mut response = connection.get(None).await?;
     match response.status() {
@@ -65,6 +75,7 @@ async fn follow_get(connection: &Arc<HttpConnection>, was_open: bool) -> Result<
         }
         _ => {}
     }
+    opened_once.notify_one();
     let mut parser = SseParser::new(MAX_MESSAGE_BYTES);
     while let Ok(Some(chunk)) = response.chunk().await {
         parser.push(&chunk);
@@ -77,12 +88,32 @@ async fn follow_get(connection: &Arc<HttpConnection>, was_open: bool) -> Result<
     Ok(Round::Ended)
 }
 
+/// Opens the stream of a session that one call at a time will use, and waits a moment for it: some
+/// servers lose what they say before anybody listens.
+pub(in super::super) async fn open_beside(connection: Arc<HttpConnection>) {
+    let opened = Arc::new(Notify::new());
+    tokio::spawn(follow(connection, Arc::clone(&opened)));
+    let _ = timeout(OPENING, opened.notified()).await;
+}
+
+fn is_about_a_call(name: &str) -> bool {
+    name == method::MESSAGE || name == method::PROGRESS
+}
+
 fn receive(connection: &Arc<HttpConnection>, text: &Bytes) {
     match protocol::parse(text) {
+        Ok(Message::Notification { method, params }) if is_about_a_call(&method) => {
+            connection.hand_over(WireEvent::Notification { method, params });
+        }
         Ok(Message::Notification { method, params }) => {
             connection.signals.notification(&method, params.as_ref());
         }
-        Ok(Message::Request { id, method, .. }) => answer(connection, &id, &method),
+        Ok(Message::Request { id, method, params }) => {
+            let question = WireEvent::Question { id: id.clone(), method: method.clone(), params };
+            if !(connection.may_ask(&method) && connection.hand_over(question)) {
+                answer(connection, &id, &method);
+            }
+        }
         _ => {}
     }
 }
