@@ -189,7 +189,7 @@ def demo(place):
             "type": "sse",
         },
         direct={"url": f"http://127.0.0.1:{search}/sse", "type": "sse"},
-        good=[Call("search_docs", {"query": "breaker", "limit": 2}, "gateway.yaml")],
+        good=[Call("search_docs", {"query": "breaker", "limit": 2}, "docs://")],
         bad=Call("read_section", {"uri": "docs://nowhere"}, "docs://nowhere"),
         launch=[place.binary, "demo", "search", "--port", search],
         port=search,
