@@ -241,11 +241,7 @@ mod tests {
     }
 
     fn agreement(capabilities: Value) -> Agreement {
-        Agreement {
-            revision: Revision::LATEST,
-            capabilities: RawJson::of(&capabilities),
-            instructions: None,
-        }
+        Agreement { revision: Revision::LATEST, capabilities: RawJson::of(&capabilities), instructions: None }
     }
 
     #[test]

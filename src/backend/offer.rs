@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use crate::protocol::{ListKind, Object, RawJson};
 
 use super::Failure;
@@ -31,12 +33,14 @@ pub struct Offer {
     pub instructions: Option<String>,
     /// As the backend declared them.
     pub capabilities: Option<RawJson>,
+    /// Lists that were cut short, and why.
+    pub cut: Vec<String>,
 }
 
 /// Fetches everything the backend says it has; `limit` is for each page.
 pub(super) async fn fetch(connection: &Connection, backend: &str, limit: Duration) -> Result<Offer, Failure> {
     let agreement = connection.agreement();
-    let reader = Reader { connection, backend, limit };
+    let reader = Reader { connection, backend, limit, cut: Mutex::default() };
     let mut offer = Offer {
         instructions: agreement.instructions.clone(),
         capabilities: Some(agreement.capabilities.clone()),
@@ -52,6 +56,7 @@ pub(super) async fn fetch(connection: &Connection, backend: &str, limit: Duratio
         offer.resources = reader.all(ListKind::Resources).await?;
         offer.resource_templates = reader.all(ListKind::ResourceTemplates).await?;
     }
+    offer.cut = reader.cut.into_inner();
     Ok(offer)
 }
 
@@ -59,6 +64,7 @@ struct Reader<'a> {
     connection: &'a Connection,
     backend: &'a str,
     limit: Duration,
+    cut: Mutex<Vec<String>>,
 }
 
 impl Reader<'_> {
@@ -81,6 +87,10 @@ impl Reader<'_> {
                 Step::Done => return Ok(walk.entries),
                 Step::Cut(reason) => {
                     tracing::warn!(backend = self.backend, list = kind.member(), reason, "cut a list short");
+                    let entries = walk.entries.len();
+                    self.cut
+                        .lock()
+                        .push(format!("`{}` is cut at {entries} entries: {reason}", kind.method()));
                     return Ok(walk.entries);
                 }
             }

@@ -25,8 +25,7 @@ impl ToolEntry {
     /// # Errors
     /// At most five sentences that name the place and what is expected there, never the value.
     pub fn check_arguments(&self, arguments: Option<&RawJson>) -> Result<(), Vec<String>> {
-        let checker = self.checker.get_or_init(|| Checker::compile(&self.input_schema));
-        let Some(Checker { validator, cost }) = checker else { return Ok(()) };
+        let Some(Checker { validator, cost }) = self.checker() else { return Ok(()) };
         let text = arguments.map_or("{}", RawJson::as_str);
         let Ok(value) = serde_json::from_str::<Value>(text) else { return Ok(()) };
         if !cost.allows(&value) {
@@ -35,6 +34,16 @@ impl ToolEntry {
         let problems: Vec<String> =
             validator.iter_errors(&value).take(MAX_MESSAGES).map(|error| message(&error)).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Whether arguments can be checked at all: a schema that does not compile, refers elsewhere or would
+    /// cost too much lets every call through.
+    pub fn is_checkable(&self) -> bool {
+        self.checker().is_some()
+    }
+
+    fn checker(&self) -> Option<&Checker> {
+        self.checker.get_or_init(|| Checker::compile(&self.input_schema)).as_ref()
     }
 }
 

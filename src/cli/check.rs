@@ -94,7 +94,13 @@ fn findings(catalog: &Catalog, namer: &Namer) -> Vec<ToolFinding> {
             message: finding.message,
         })
     };
-    catalog.tools().flat_map(of_tool).collect()
+    let unchecked =
+        catalog.tools().filter(|tool| tool.validate && !tool.is_checkable()).map(|tool| ToolFinding {
+            tool: tool.route.qualified.to_string(),
+            severity: "advice",
+            message: "`validate_arguments` has no effect: its schema cannot be used for checking".to_owned(),
+        });
+    catalog.tools().flat_map(of_tool).chain(unchecked).collect()
 }
 
 fn render(file: &str, report: &Report) -> String {

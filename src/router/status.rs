@@ -56,9 +56,14 @@ impl Router {
                 snapshot,
             }
         });
+        let cut = fleet.members().iter().flat_map(|member| {
+            let offer = member.backend.offer();
+            let cut = offer.map(|offer| offer.cut.clone()).unwrap_or_default();
+            cut.into_iter().map(|cut| format!("backend {}, {cut}", member.backend.name()))
+        });
         Status {
             catalog_generation: catalog.generation(),
-            warnings: catalog.warnings().iter().map(ToString::to_string).collect(),
+            warnings: catalog.warnings().iter().map(ToString::to_string).chain(cut).collect(),
             backends: backends.collect(),
         }
     }
