@@ -28,9 +28,10 @@ use self::index::{Index, Section};
 use super::{lifetime, serve, sse_transport::SseServer};
 
 /// Slug and Markdown of every page that can be found.
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 4] = [
     ("readme", include_str!("../../../README.md")),
     ("architecture", include_str!("../../../ARCHITECTURE.md")),
+    ("bridging", include_str!("../../../docs/bridging.md")),
     (
         "gateway-yaml",
         concat!("# gateway.yaml\n\n```yaml\n", include_str!("../../../gateway.yaml"), "\n```\n"),
