@@ -21,9 +21,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Keeps the backend's subscriptions equal to what is wanted, for as long as the connection lives.
-/// Ends at once if the backend takes none.
+/// Ends at once if the backend has no resources; one that takes no subscriptions says so itself.
 pub(super) async fn keep_subscribed(connection: Arc<Connection>, watched: Arc<Watched>) {
-    if !connection.agreement().can_subscribe() {
+    if !connection.agreement().offers("resources") {
         return;
     }
     let signals = connection.signals().clone();

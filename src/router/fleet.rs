@@ -28,13 +28,15 @@ impl Member {
         }
     }
 
-    /// Whether it says, or last said, that it tells when a resource changes.
+    /// Whether it is worth asking to tell when a resource changes: it says, or last said, that it does. Legacy
+    /// servers may without saying so, and refuse by themselves if they do not.
     pub(super) fn can_tell_of_updates(&self) -> bool {
         let offered = self.backend.offer().and_then(|offer| offer.capabilities.clone());
         let kept = || self.kept.as_ref().and_then(|kept| kept.listing.capabilities.clone());
         let resources = offered.or_else(kept).and_then(|capabilities| capabilities.get("resources"));
-        let flag = resources.and_then(|resources| resources.get("subscribe"));
-        flag.and_then(|flag| flag.to::<bool>()).unwrap_or(false)
+        let Some(resources) = resources else { return false };
+        let is_declared = resources.get("subscribe").is_some_and(|flag| flag.as_str() == "true");
+        is_declared || self.backend.known_era() == Some(Era::Legacy)
     }
 
     /// What to keep for the next start.
