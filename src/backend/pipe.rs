@@ -155,10 +155,7 @@ impl Pipe {
         {
             return;
         }
-        self.post(match refusal {
-            Ok(result) => frame::result(&id, &result),
-            Err(error) => frame::error(Some(&id), &error),
-        });
+        self.post(frame::outcome(&id, &refusal));
     }
 
     fn take(&self, id: u64) -> Option<Entry> {

@@ -74,8 +74,8 @@ impl Signals {
     }
 }
 
-/// Answers a request that a backend sends us. Only `ping` is known: the gateway declares no client
-/// capability, so a backend has nothing else to ask.
+/// What a backend's request is answered that no client can be asked: `ping` is ours, anything else is
+/// refused.
 pub(super) fn answer_to(name: &str) -> Result<RawJson, RawJson> {
     match name {
         method::PING => Ok(RawJson::empty_object()),

@@ -63,10 +63,7 @@ impl Reply {
 
     /// Answers a question of the backend.
     pub(super) fn respond(&self, id: &Id, outcome: &Result<RawJson, RawJson>) {
-        let text = match outcome {
-            Ok(result) => frame::result(id, result),
-            Err(error) => frame::error(Some(id), error),
-        };
+        let text = frame::outcome(id, outcome);
         match self {
             Self::Pipe(reply) => reply.post(text),
             Self::Http(reply) => reply.post(text),

@@ -228,6 +228,14 @@ pub mod frame {
         answer(id, b",\"error\":", error)
     }
 
+    /// An answer of either kind.
+    pub fn outcome(id: &Id, outcome: &Result<RawJson, RawJson>) -> Bytes {
+        match outcome {
+            Ok(value) => result(id, value),
+            Err(value) => error(Some(id), value),
+        }
+    }
+
     const OPENING: &[u8] = b"{\"jsonrpc\":\"2.0\"";
 
     fn compose(id: Option<&Id>, method: &str, params: Option<&RawJson>) -> Bytes {

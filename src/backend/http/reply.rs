@@ -314,11 +314,7 @@ fn is_about_a_request(name: &str) -> bool {
 
 /// Answers a question of the backend on a request of its own.
 pub(super) fn answer(connection: &Arc<HttpConnection>, id: &Id, name: &str) {
-    let text = match answer_to(name) {
-        Ok(result) => frame::result(id, &result),
-        Err(error) => frame::error(Some(id), &error),
-    };
-    post(connection, text);
+    post(connection, frame::outcome(id, &answer_to(name)));
 }
 
 fn post(connection: &Arc<HttpConnection>, text: Bytes) {
