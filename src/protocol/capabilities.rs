@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Object, RawJson, Revision};
+use super::{RawJson, Revision};
 
 /// The questions a server may ask: elicitation, sampling, roots.
 #[allow(missing_docs)]
@@ -11,8 +11,6 @@ pub mod question {
     pub const SAMPLE: &str = "sampling/createMessage";
     pub const LIST_ROOTS: &str = "roots/list";
 }
-
-const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// Client capabilities that can be bridged between the eras.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -89,17 +87,6 @@ impl ClientCapabilities {
     }
 }
 
-/// What a modern client declared, as a modern backend may be told: everything but extensions whose
-/// messages the gateway does not route.
-pub fn relayable(declared: &RawJson) -> RawJson {
-    let extensions = declared.get("extensions").filter(|extensions| extensions.get(TASKS).is_some());
-    let cut = extensions.and_then(|extensions| Object::parse(&extensions)).zip(Object::parse(declared));
-    let Some((mut extensions, mut declared_object)) = cut else { return declared.clone() };
-    extensions.remove(TASKS);
-    declared_object.set("extensions", extensions.to_json());
-    declared_object.to_json()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,12 +117,5 @@ mod tests {
         assert!(!forms.allow(question::ELICIT, Some(&url)));
         assert!(!forms.allow(question::SAMPLE, None) && !forms.allow("tools/list", None));
         assert!(read(json!({}), Revision::LATEST).is_empty());
-    }
-
-    #[test]
-    fn the_tasks_extension_is_not_passed_on() {
-        let declared =
-            RawJson::of(&json!({"extensions": {TASKS: {}, "com.example/x": {"a": 1}}, "roots": {}}));
-        assert_eq!(relayable(&declared).as_str(), r#"{"extensions":{"com.example/x":{"a":1}},"roots":{}}"#);
     }
 }

@@ -1,5 +1,7 @@
 //! Method names, and what kind of request each one is to a gateway.
 
+use super::Era;
+
 /// Names on the wire.
 #[allow(missing_docs)]
 pub mod name {
@@ -19,6 +21,7 @@ pub mod name {
     pub const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";
     pub const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
     pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
+    pub const TASK_CHANGED: &str = "notifications/tasks";
 }
 
 /// One of the four lists a server keeps.
@@ -84,11 +87,25 @@ pub enum Routed {
     ReadResource,
     /// `completion/complete`
     Complete,
+    /// `tasks/get`, of the extension
+    GetTask,
+    /// `tasks/update`, of the extension
+    UpdateTask,
+    /// `tasks/cancel`, of the extension
+    CancelTask,
 }
 
 impl Routed {
     /// All of them.
-    pub const ALL: [Routed; 4] = [Self::CallTool, Self::GetPrompt, Self::ReadResource, Self::Complete];
+    pub const ALL: [Routed; 7] = [
+        Self::CallTool,
+        Self::GetPrompt,
+        Self::ReadResource,
+        Self::Complete,
+        Self::GetTask,
+        Self::UpdateTask,
+        Self::CancelTask,
+    ];
 
     /// Its name on the wire.
     pub fn method(self) -> &'static str {
@@ -97,11 +114,34 @@ impl Routed {
             Self::GetPrompt => "prompts/get",
             Self::ReadResource => "resources/read",
             Self::Complete => "completion/complete",
+            Self::GetTask => "tasks/get",
+            Self::UpdateTask => "tasks/update",
+            Self::CancelTask => "tasks/cancel",
         }
     }
 
-    /// The request that `method` names.
-    pub fn of(method: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|routed| routed.method() == method)
+    /// The request that `method` names to a client of `era`.
+    pub fn of(method: &str, era: Era) -> Option<Self> {
+        let named = Self::ALL.into_iter().find(|routed| routed.method() == method);
+        named.filter(|routed| era == Era::Modern || !routed.is_about_a_task())
+    }
+
+    /// Whether it is about a task that an earlier call made; the gateway shows tasks to modern clients only.
+    pub fn is_about_a_task(self) -> bool {
+        matches!(self, Self::GetTask | Self::UpdateTask | Self::CancelTask)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_are_known_to_modern_clients_and_only_by_the_methods_of_the_extension() {
+        assert_eq!(Routed::of("tasks/get", Era::Modern), Some(Routed::GetTask));
+        assert_eq!(Routed::of("tasks/get", Era::Legacy), None);
+        assert_eq!(Routed::of("tools/call", Era::Legacy), Some(Routed::CallTool));
+        assert_eq!(Routed::of("tasks/result", Era::Modern), None);
+        assert_eq!(Routed::of("tasks/list", Era::Modern), None);
     }
 }

@@ -15,9 +15,10 @@ mod methods;
 pub mod param_headers;
 mod revision;
 mod sse;
+pub mod tasks;
 mod uri_template;
 
-pub use capabilities::{ClientCapabilities, question, relayable};
+pub use capabilities::{ClientCapabilities, question};
 pub use envelope::{Batch, Id, Malformed, Message, Response, frame, parse, parse_batch, salvage_id};
 pub use error::{RpcError, code};
 pub use guard::{MAX_DEPTH, scan};

@@ -38,7 +38,7 @@ impl Account {
             // A URI may be made of arguments, which are never logged.
             name: match routed {
                 Routed::CallTool | Routed::GetPrompt => Arc::clone(&target.route.qualified),
-                Routed::ReadResource | Routed::Complete => Arc::from(routed.method()),
+                _ => Arc::from(routed.method()),
             },
         });
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::backend::{Call, CallEvent, Failure, Wants};
+use crate::protocol::tasks::is_created;
 use crate::protocol::{ClientCapabilities, Era, RawJson, Routed, RpcError, code};
 use crate::telemetry::Outcome;
 
@@ -16,6 +17,7 @@ use super::question::Questions;
 use super::request::Inbound;
 use super::router::Router;
 use super::target::{Target, resolve};
+use super::tasks;
 
 /// Where the exchange stands.
 pub(super) enum Stage {
@@ -66,6 +68,9 @@ impl Driver {
 
     /// Finds the owner and asks for leave to send.
     async fn open(&mut self) -> Option<Event> {
+        if self.inbound.routed.is_about_a_task() {
+            return self.open_task().await;
+        }
         let mut target = match resolve(&self.router.catalog(), &self.inbound) {
             Ok(target) => target,
             Err(error) => return Some(self.unresolved(error)),
@@ -111,7 +116,9 @@ impl Driver {
                 let caller = &self.inbound.caller;
                 ClientCapabilities::read(&caller.capabilities, caller.revision)
             }
-            Routed::Complete => ClientCapabilities::default(),
+            Routed::Complete | Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => {
+                ClientCapabilities::default()
+            }
         }
     }
 
@@ -167,9 +174,14 @@ impl Driver {
         let caller = &self.inbound.caller;
         let outcome = match (self.inbound.routed, outcome) {
             (Routed::Complete, Err(error)) if is_unknown_method(&error) => Ok(no_completions()),
+            (Routed::CallTool, Ok(result)) if is_created(&result) => self.task_created(target, &result),
             (routed, Ok(result)) => {
                 let shown = convert::result(&self.router.catalog(), &target.route, &self.inbound, result);
-                Ok(if routed == Routed::ReadResource { hop::with_caching(shown, caller) } else { shown })
+                Ok(match routed {
+                    Routed::ReadResource => hop::with_caching(shown, caller),
+                    Routed::GetTask => tasks::shown(target, shown),
+                    _ => shown,
+                })
             }
             (_, Err(error)) => convert::error(&target.route, &self.inbound, error),
         };

@@ -73,7 +73,7 @@ impl CallFailure {
     pub(super) fn into_answer(self, routed: Routed) -> Result<RawJson, RawJson> {
         match routed {
             Routed::CallTool => Ok(self.tool_result()),
-            Routed::GetPrompt | Routed::ReadResource | Routed::Complete => {
+            _ => {
                 let error =
                     RpcError::new(code::BACKEND_FAILURE, format!("{}: {}", self.backend, self.message));
                 Err(error.with_data(json!(self)).to_json())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::{Backend, Offer, State};
 use crate::catalog::{ExposureSettings, KeptListing, Listing, SEPARATOR};
-use crate::protocol::Era;
+use crate::protocol::{Era, RawJson, tasks};
 
 /// One backend with all that the router knows of it.
 pub struct Member {
@@ -31,12 +31,20 @@ impl Member {
     /// Whether it is worth asking to tell when a resource changes: it says, or last said, that it does. Legacy
     /// servers may without saying so, and refuse by themselves if they do not.
     pub(super) fn can_tell_of_updates(&self) -> bool {
-        let offered = self.backend.offer().and_then(|offer| offer.capabilities.clone());
-        let kept = || self.kept.as_ref().and_then(|kept| kept.listing.capabilities.clone());
-        let resources = offered.or_else(kept).and_then(|capabilities| capabilities.get("resources"));
+        let resources = self.capabilities().and_then(|capabilities| capabilities.get("resources"));
         let Some(resources) = resources else { return false };
         let is_declared = resources.get("subscribe").is_some_and(|flag| flag.as_str() == "true");
         is_declared || self.backend.known_era() == Some(Era::Legacy)
+    }
+
+    /// Whether it says, or last said, that calls may go on as tasks.
+    pub(super) fn makes_tasks(&self) -> bool {
+        self.capabilities().is_some_and(|capabilities| tasks::are_declared(&capabilities))
+    }
+
+    fn capabilities(&self) -> Option<RawJson> {
+        let offered = self.backend.offer().and_then(|offer| offer.capabilities.clone());
+        offered.or_else(|| self.kept.as_ref().and_then(|kept| kept.listing.capabilities.clone()))
     }
 
     /// What to keep for the next start.

@@ -3,7 +3,7 @@
 
 use crate::protocol::{
     ClientCapabilities, Era, HopMeta, LogLevel, Object, RawJson, Revision, Routed, meta_key, method,
-    relayable, rewrite_meta,
+    rewrite_meta,
 };
 
 use super::exchange::Event;
@@ -15,13 +15,21 @@ pub(super) fn outward(target: &Target, inbound: &Inbound, revision: Revision, id
     let mut params = target.params.clone();
     let local = RawJson::of(&*target.route.local);
     match inbound.routed {
-        Routed::CallTool | Routed::GetPrompt => {
+        Routed::CallTool => {
+            // What 2025-11-25 asks for a task with; whether there is one is not up to the client here.
+            params.remove("task");
+            params.set("name", local);
+        }
+        Routed::GetPrompt => {
             params.set("name", local);
         }
         Routed::ReadResource => {
             params.set("uri", local);
         }
         Routed::Complete => localize_reference(&mut params, local),
+        Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => {
+            params.set("taskId", local);
+        }
     }
     match rewrite_meta(params.get("_meta"), &hop_meta(&inbound.caller, revision, id)) {
         Some(meta) => params.set("_meta", meta),
@@ -48,7 +56,7 @@ fn hop_meta(caller: &Caller, revision: Revision, id: u64) -> HopMeta {
     }
     // Never more than this client declared, and of a legacy client only what can be bridged.
     let client_capabilities = match caller.revision.era() {
-        Era::Modern => relayable(&caller.capabilities),
+        Era::Modern => caller.capabilities.clone(),
         Era::Legacy => ClientCapabilities::read(&caller.capabilities, caller.revision).to_json(),
     };
     HopMeta {

@@ -18,6 +18,7 @@
 //! | `failure.rs` | how is a call answered that no backend answered? |
 //! | `fleet.rs` | which backends are there, and what was last known of each? |
 //! | `refresh.rs` | when does the catalog change, and who is told? |
+//! | `tasks/` | how does a client follow a call that goes on as a task? |
 //! | `subscriptions.rs`, `updates.rs` | who is told when a resource changes, and how does a client ask to be? |
 //! | `status.rs` | what do operators see of all this? |
 //!
@@ -41,6 +42,7 @@ mod seal;
 mod status;
 mod subscriptions;
 mod target;
+mod tasks;
 mod updates;
 mod visit;
 

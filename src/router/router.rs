@@ -12,11 +12,11 @@ use tokio::sync::watch;
 
 use crate::backend::Backend;
 use crate::catalog::{Catalog, CatalogSettings, KeptListing, Route};
-use crate::protocol::{Era, ListKind, ParamHeader, RawJson, Routed, RpcError, gateway_info};
+use crate::protocol::{Era, ListKind, ParamHeader, RawJson, Routed, RpcError, gateway_info, tasks};
 use crate::telemetry::CallMetrics;
 
 use super::exchange::Exchange;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Member};
 use super::parking::Parking;
 use super::refresh::{Changes, Counters, merge};
 use super::request::Inbound;
@@ -79,14 +79,18 @@ impl Router {
 
     /// What a client is told the gateway can do. It does not depend on which backends are up, so that
     /// it never changes under a session.
-    pub fn capabilities(&self, _era: Era) -> RawJson {
-        RawJson::of(&json!({
+    pub fn capabilities(&self, era: Era) -> RawJson {
+        let mut capabilities = json!({
             "tools": { "listChanged": true },
             "prompts": { "listChanged": true },
             "resources": { "listChanged": true, "subscribe": true },
             "logging": {},
             "completions": {},
-        }))
+        });
+        if era == Era::Modern && self.fleet().members().iter().any(Member::makes_tasks) {
+            capabilities["extensions"] = json!({ tasks::EXTENSION: {} });
+        }
+        RawJson::of(&capabilities)
     }
 
     /// The gateway's name and version.
@@ -180,7 +184,7 @@ impl Router {
     pub(super) fn call_metrics(&self, routed: Routed, route: &Route) -> Arc<CallMetrics> {
         let name: Arc<str> = match routed {
             Routed::CallTool | Routed::GetPrompt => Arc::clone(&route.qualified),
-            Routed::ReadResource | Routed::Complete => Arc::from(""),
+            _ => Arc::from(""),
         };
         let key = (routed, Arc::clone(&route.backend), name);
         if let Some(found) = self.metrics.get(&key) {

@@ -8,6 +8,7 @@ use crate::catalog::{Catalog, Route, ToolEntry};
 use crate::protocol::{Era, ListKind, Object, RawJson, Routed, RpcError, code};
 
 use super::request::Inbound;
+use super::tasks;
 
 /// Where a request goes.
 pub(super) struct Target {
@@ -38,6 +39,7 @@ pub(super) fn resolve(catalog: &Catalog, inbound: &Inbound) -> Result<Target, Rp
             (resource(catalog, inbound.caller.revision.era(), &text(&params, "uri")?)?, None)
         }
         Routed::Complete => (reference(catalog, &params)?, None),
+        Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => return Err(tasks::unknown()),
     };
     Ok(Target { route, tool, params })
 }

@@ -41,7 +41,7 @@ pub(super) fn begin(
     name: &str,
     params: Option<RawJson>,
 ) -> Result<Work, RpcError> {
-    if let Some(routed) = Routed::of(name) {
+    if let Some(routed) = Routed::of(name, Era::Legacy) {
         let caller = session.caller(request_id.clone(), params.as_ref());
         return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
     }

@@ -45,7 +45,7 @@ pub(super) fn begin(
     name: &str,
     params: Option<RawJson>,
 ) -> Result<Work, RpcError> {
-    if let Some(routed) = Routed::of(name) {
+    if let Some(routed) = Routed::of(name, crate::protocol::Era::Modern) {
         return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
     }
     if let Some(kind) = ListKind::of(name) {

@@ -13,3 +13,4 @@ mod rooms;
 mod sse_pair;
 mod subscriptions;
 mod support;
+mod tasks;

@@ -24,7 +24,7 @@ pub(super) fn readable(routed: Routed, revision: Revision, result: RawJson) -> R
     };
     match routed {
         Routed::CallTool => with_structure_as_text(revision, result),
-        Routed::GetPrompt | Routed::ReadResource | Routed::Complete => result,
+        _ => result,
     }
 }
 

@@ -41,7 +41,10 @@ fn each_block(
         Routed::GetPrompt => with_member(&result, "messages", |messages| {
             with_elements(messages, |at, message| with_member(message, "content", |block| change(at, block)))
         }),
-        Routed::ReadResource | Routed::Complete => None,
+        Routed::GetTask => with_member(&result, "result", |done| {
+            with_member(done, "content", |blocks| with_elements(blocks, change))
+        }),
+        Routed::ReadResource | Routed::Complete | Routed::UpdateTask | Routed::CancelTask => None,
     };
     changed.unwrap_or(result)
 }

@@ -162,6 +162,7 @@ fn mirrored(method: &str, params: &str) -> Option<String> {
     let key = match method {
         "tools/call" | "prompts/get" => "name",
         "resources/read" => "uri",
+        "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
         _ => return None,
     };
     serde_json::from_str(&member(params, key)?).ok()

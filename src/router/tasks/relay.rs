@@ -1,0 +1,68 @@
+//! How do a modern client and a modern backend speak of a task? As without a gateway, but for its id.
+
+use crate::catalog::Route;
+use crate::protocol::{Era, Object, RawJson, RpcError, tasks};
+
+use super::super::driver::Driver;
+use super::super::exchange::Event;
+use super::super::request::Inbound;
+use super::super::target::Target;
+use super::id::{TaskId, unknown};
+
+impl Driver {
+    /// Sends a request about a task to the backend that has it.
+    pub(in super::super) async fn open_task(&mut self) -> Option<Event> {
+        let target = match self.task_target() {
+            Ok(target) => target,
+            Err(error) => return Some(self.refuse(error)),
+        };
+        self.account.begin(&self.router, &target, self.inbound.routed);
+        self.call(target, 0).await
+    }
+
+    fn task_target(&self) -> Result<Target, RpcError> {
+        if !declares_tasks(&self.inbound) {
+            return Err(tasks::not_declared());
+        }
+        let params = self.inbound.params.as_ref().and_then(Object::parse).unwrap_or_default();
+        let shown = params.get("taskId").and_then(RawJson::string).ok_or_else(unknown)?;
+        let principal = self.inbound.caller.principal.name();
+        let id = TaskId::open(self.router.sealer(), &shown, principal)?;
+        let route =
+            Route { backend: id.backend.into(), local: id.local.into(), qualified: shown.as_ref().into() };
+        Ok(Target { route, tool: None, params })
+    }
+
+    /// A call's answer that says that a task goes on with it, under the id that this client may use.
+    pub(in super::super) fn task_created(
+        &self,
+        target: &Target,
+        result: &RawJson,
+    ) -> Result<RawJson, RawJson> {
+        let local = result.get("taskId").and_then(|id| id.string().map(String::from));
+        let Some((local, mut object)) = local.zip(Object::parse(result)) else {
+            return Err(RpcError::internal("the backend made a task without an id").to_json());
+        };
+        if !declares_tasks(&self.inbound) {
+            return Err(RpcError::internal("the backend made a task for a client that has none").to_json());
+        }
+        let id = TaskId { backend: target.route.backend.to_string(), local };
+        let sealed = id.seal(self.router.sealer(), self.inbound.caller.principal.name());
+        let sealed = sealed.ok_or_else(|| RpcError::internal("failed to seal the id of a task").to_json())?;
+        object.set("taskId", RawJson::of(&sealed));
+        Ok(object.to_json())
+    }
+}
+
+/// How a task stands, under the id that the client asked with.
+pub(in super::super) fn shown(target: &Target, result: RawJson) -> RawJson {
+    let Some(mut object) = Object::parse(&result) else { return result };
+    object.set("taskId", RawJson::of(&*target.route.qualified));
+    object.to_json()
+}
+
+/// Whether the client said with this request that it can follow a task.
+pub(in super::super) fn declares_tasks(inbound: &Inbound) -> bool {
+    let caller = &inbound.caller;
+    caller.revision.era() == Era::Modern && tasks::are_declared(&caller.capabilities)
+}
