@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant as StdInstant;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::protocol::{Id, RawJson, Routed, code, method};
 use crate::resilience::{Permit, Place, Verdict};
 
 use super::pool::Lease;
+use super::task::{AsTask, CANCEL, Next};
 use super::wire::{Outgoing, Reply, WireEvent};
 use super::{Admission, Backend, Failure, FailureKind, Sent};
 
@@ -31,6 +33,8 @@ pub enum CallEvent {
         /// As sent.
         params: Option<RawJson>,
     },
+    /// The backend runs the call as a task, which stands like this; see [`Admission::call_as_task`].
+    Task(RawJson),
     /// The backend's answer: its `result` or its `error`. The call is over.
     Answer(Result<RawJson, RawJson>),
     /// There is no answer. The call is over.
@@ -42,7 +46,10 @@ pub struct Call {
     backend: Arc<Backend>,
     lease: Lease,
     outgoing: Outgoing,
+    /// When it is sent, if not at once.
+    not_before: Option<Instant>,
     reply: Option<Reply>,
+    task: AsTask,
     /// Taken when the call is settled; dropped unsettled, it says nothing about the backend.
     permit: Option<Permit>,
     _place: Place,
@@ -62,7 +69,9 @@ impl Call {
             backend,
             lease,
             outgoing,
+            not_before: None,
             reply: None,
+            task: AsTask::No,
             permit: Some(permit),
             _place: place,
         }
@@ -79,17 +88,12 @@ impl Call {
             Ok(WireEvent::Question { id, method, params }) => {
                 // A person may have to answer: only the hard limit holds while they think.
                 self.deadline = self.last;
-                CallEvent::Question { id, method, params }
+                CallEvent::Question { id, method, params: self.task.untied(params) }
             }
             Ok(WireEvent::Answer(Ok(result))) if !result.is_object() => {
                 self.fail(Failure::malformed("the backend's result is no object"))
             }
-            Ok(WireEvent::Answer(outcome)) => {
-                self.lease.finish();
-                self.doubt_tools(&outcome);
-                self.settle(verdict_of(&outcome));
-                CallEvent::Answer(outcome)
-            }
+            Ok(WireEvent::Answer(outcome)) => self.answered(outcome),
             Ok(WireEvent::Failed(failure)) => self.fail(failure),
             Err(_) => {
                 let failure = Failure::timeout(self.sent(), self.limit());
@@ -98,10 +102,36 @@ impl Call {
         }
     }
 
+    fn answered(&mut self, outcome: Result<RawJson, RawJson>) -> CallEvent {
+        match self.task.take(outcome) {
+            Next::Over(outcome) => {
+                self.lease.finish();
+                self.doubt_tools(&outcome);
+                self.settle(verdict_of(&outcome));
+                CallEvent::Answer(outcome)
+            }
+            Next::Gone(failure) => self.fail(failure),
+            Next::Ask { standing, method, params, after } => {
+                self.settle(Verdict::Success);
+                // Whoever works says so: that is progress.
+                self.extend(method::PROGRESS);
+                self.outgoing = Outgoing::new(self.backend.ids.next(), method, Some(params));
+                let after = after.min(self.backend.settings().timeouts.call / 2);
+                self.not_before = Some(Instant::now() + after);
+                CallEvent::Task(standing)
+            }
+        }
+    }
+
+    /// What is sent asks for a task.
+    pub(super) fn wants_task(&mut self) {
+        self.task = AsTask::Wanted;
+    }
+
     /// Answers a question; the backend's deadline starts anew.
     pub fn respond(&mut self, id: &Id, outcome: &Result<RawJson, RawJson>) {
         if let Some(reply) = &self.reply {
-            reply.respond(id, outcome);
+            reply.respond(id, &self.task.tied(outcome));
         }
         self.extend(method::PROGRESS);
     }
@@ -109,6 +139,9 @@ impl Call {
     async fn step(&mut self) -> WireEvent {
         if let Some(reply) = &mut self.reply {
             return reply.next().await;
+        }
+        if let Some(time) = self.not_before {
+            sleep_until(time).await;
         }
         match self.lease.connection().start(&self.outgoing).await {
             Ok(reply) => self.reply.insert(reply).next().await,
@@ -163,6 +196,21 @@ impl Call {
     fn limit(&self) -> std::time::Duration {
         let timeouts = &self.backend.settings().timeouts;
         if self.deadline >= self.last { timeouts.total } else { timeouts.call }
+    }
+}
+
+impl Drop for Call {
+    /// A task goes on without anybody waiting for it, unless it is told not to.
+    fn drop(&mut self) {
+        let (Some(params), Ok(runtime)) = (self.task.abandon(), Handle::try_current()) else { return };
+        self.reply = None;
+        let connection = Arc::clone(self.lease.connection());
+        let lease = std::mem::replace(&mut self.lease, Lease::shared(Arc::clone(&connection)));
+        let limit = self.backend.settings().timeouts.connect;
+        runtime.spawn(async move {
+            let _ = connection.ask(CANCEL, params, limit).await;
+            drop(lease);
+        });
     }
 }
 

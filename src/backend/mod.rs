@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `backend.rs` | what is a backend to the rest of the gateway? |
 //! | `call.rs` | how does one call go, from leave to send to its verdict? |
+//! | `task.rs` | how does a call go on that the backend runs as a task? |
 //! | `supervisor.rs` | who keeps the connection alive? |
 //! | `establish.rs` | how does a connection come about? |
 //! | `handshake.rs` | which era does the server speak? |
@@ -43,6 +44,7 @@ mod state;
 mod stdio;
 mod subscribe;
 mod supervisor;
+mod task;
 mod watched;
 mod wire;
 

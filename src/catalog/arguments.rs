@@ -130,12 +130,13 @@ mod tests {
 
     use super::*;
     use crate::catalog::route::{Item, Route};
+    use crate::protocol::tasks::Support;
 
     fn check(schema: &str, arguments: &str) -> Result<(), Vec<String>> {
         let raw = |text: String| RawJson::parse(Bytes::from(text)).unwrap();
         let route = Route { backend: "b".into(), local: "t".into(), qualified: "b__t".into() };
         let entry = raw(format!(r#"{{"name":"b__t","inputSchema":{schema}}}"#));
-        let tool = ToolEntry::new(&Item { route, entry }, true);
+        let tool = ToolEntry::new(&Item { route, entry }, true, Support::Forbidden);
         tool.check_arguments(Some(&raw(arguments.to_owned())))
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::app_links;
 use super::cursor::BadCursor;
+use super::execution;
 use super::instructions::{self, Instructions};
 use super::merge::{self, Part, Source};
 use super::nearest;
@@ -77,10 +78,13 @@ impl Catalog {
             .filter(|source| source.exposure.validate_arguments)
             .map(|source| source.exposure.backend.as_str())
             .collect();
-        let entry = |item: &Item| ToolEntry::new(item, validating.contains(&&*item.route.backend));
         let tools = items[index(ListKind::Tools)]
-            .iter()
-            .map(|item| (item.route.qualified.clone(), entry(item)))
+            .iter_mut()
+            .map(|item| {
+                let task_support = execution::take(item);
+                let validate = validating.contains(&&*item.route.backend);
+                (item.route.qualified.clone(), ToolEntry::new(item, validate, task_support))
+            })
             .collect();
         let backends = parts.iter().map(backend).collect();
         Self {

@@ -16,6 +16,7 @@
 //! | `nearest.rs` | which name did the model mean? |
 //! | `instructions.rs` | what is a model told about all backends together? |
 //! | `schema_cost.rs` | what would a check against this schema cost? |
+//! | `execution.rs` | must a tool run as a task? |
 //! | `tool.rs`, `arguments.rs` | what is known about one tool, and do these arguments fit it? |
 //! | `lint.rs`, `tokens.rs` | would a model's API refuse this tool, and what does it cost? |
 //! | `store.rs` | what was there before the gateway restarted? |
@@ -33,6 +34,7 @@ mod catalog;
 mod cursor;
 mod digest;
 mod entry;
+mod execution;
 mod exposure;
 mod instructions;
 mod lint;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::arguments::Checker;
 use super::route::{Item, Route};
 use super::tokens;
+use crate::protocol::tasks::Support;
 use crate::protocol::{ParamHeader, RawJson, param_headers};
 
 /// One tool as clients see it.
@@ -20,6 +21,8 @@ pub struct ToolEntry {
     pub param_headers: Arc<[ParamHeader]>,
     /// Whether the operator wants arguments checked before the backend sees them.
     pub validate: bool,
+    /// Whether it runs as a task; only a backend of 2025-11-25 has a say.
+    pub task_support: Support,
     /// What its definition costs a model, estimated (bytes of name, description and schema / 4).
     pub tokens: usize,
     /// Compiled at the first check; `None` inside when the schema cannot be compiled.
@@ -27,7 +30,7 @@ pub struct ToolEntry {
 }
 
 impl ToolEntry {
-    pub(super) fn new(item: &Item, validate: bool) -> Arc<Self> {
+    pub(super) fn new(item: &Item, validate: bool, task_support: Support) -> Arc<Self> {
         let input_schema = item.entry.get("inputSchema").unwrap_or_else(RawJson::empty_object);
         Arc::new(Self {
             route: item.route.clone(),
@@ -36,6 +39,7 @@ impl ToolEntry {
             param_headers: param_headers::read(&input_schema).unwrap_or_default().into(),
             input_schema,
             validate,
+            task_support,
             checker: OnceLock::new(),
         })
     }

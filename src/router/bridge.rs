@@ -106,7 +106,7 @@ impl Driver {
                 CallEvent::Question { id, method, .. } => {
                     calling.call.respond(&id, &Err(not_declared(&method)))
                 }
-                CallEvent::Notification { .. } => {}
+                CallEvent::Notification { .. } | CallEvent::Task(_) => {}
                 over => {
                     self.stage = Stage::Over;
                     return self.ended(*calling, over);
@@ -120,7 +120,7 @@ impl Driver {
         match event {
             CallEvent::Answer(outcome) => self.answered(calling, outcome),
             CallEvent::Failed(failure) => Some(self.fail(self.failure(&failure, &calling.target))),
-            CallEvent::Notification { .. } | CallEvent::Question { .. } => None,
+            CallEvent::Notification { .. } | CallEvent::Question { .. } | CallEvent::Task(_) => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Call, CallEvent, Failure, Wants};
+use crate::backend::{Admission, Call, CallEvent, Failure, Wants};
 use crate::protocol::tasks::is_created;
 use crate::protocol::{ClientCapabilities, Era, RawJson, Routed, RpcError, code};
 use crate::telemetry::Outcome;
@@ -101,7 +101,9 @@ impl Driver {
                 let params = hop::outward(&target, &self.inbound, admission.revision(), id);
                 let param_headers = target.tool.as_ref().map(|tool| Arc::clone(&tool.param_headers));
                 let method = self.inbound.routed.method();
-                let call = admission.call(id, method, params, param_headers.unwrap_or_default());
+                let as_task = tasks::is_wanted(&target, &self.inbound) && admission.takes_tasks();
+                let begin = if as_task { Admission::call_as_task } else { Admission::call };
+                let call = begin(admission, id, method, params, param_headers.unwrap_or_default());
                 self.stage = Stage::Calling(Box::new(Calling { call, target, rounds }));
                 None
             }
@@ -150,6 +152,10 @@ impl Driver {
                 hop::notification(&method, params, &self.inbound.caller)
             }
             CallEvent::Question { id, method, params } => self.question(calling, id, method, params).await,
+            CallEvent::Task(_) => {
+                self.stage = Stage::Calling(calling);
+                None
+            }
             CallEvent::Answer(outcome) => self.answered(*calling, outcome),
             CallEvent::Failed(failure) => Some(self.fail(self.failure(&failure, &calling.target))),
         }

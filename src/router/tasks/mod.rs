@@ -10,3 +10,18 @@ mod relay;
 
 pub(super) use id::unknown;
 pub(super) use relay::shown;
+
+use crate::protocol::tasks::Support;
+
+use super::request::Inbound;
+use super::target::Target;
+
+/// Whether a call is made as a task, at a backend of 2025-11-25 that takes such: where the tool cannot be called without, or
+/// where it may be and its client can follow.
+pub(super) fn is_wanted(target: &Target, inbound: &Inbound) -> bool {
+    match target.tool.as_ref().map(|tool| tool.task_support) {
+        Some(Support::Required) => true,
+        Some(Support::Optional) => relay::declares_tasks(inbound),
+        Some(Support::Forbidden) | None => false,
+    }
+}

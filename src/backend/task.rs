@@ -1,0 +1,208 @@
+//! How does a call go on that a backend of 2025-11-25 runs as a task? It is asked how it stands, in the rhythm it asks
+//! for, until there is something to fetch; whoever waits for the call sees one call (MCP 2025-11-25,
+//! basic/utilities/tasks).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::protocol::tasks::{self, Status};
+use crate::protocol::{Object, ParamHeader, RawJson};
+
+use super::{Admission, Call, Failure, FailureKind, Sent};
+
+const GET: &str = "tasks/get";
+const RESULT: &str = "tasks/result";
+pub(super) const CANCEL: &str = "tasks/cancel";
+
+/// How long a backend is asked to keep a task; longer than any call waits for one.
+const TTL: Duration = Duration::from_secs(3600);
+/// Between two questions how it stands, if the backend does not say; and the bounds of what it can say.
+const POLL: Duration = Duration::from_secs(1);
+const MIN_POLL: Duration = Duration::from_millis(20);
+const MAX_POLL: Duration = Duration::from_secs(10);
+
+/// What a call is to its backend.
+#[derive(Debug, Default)]
+pub(super) enum AsTask {
+    /// One request, or a task that is over.
+    #[default]
+    No,
+    /// One request so far, which asked for a task.
+    Wanted,
+    /// A task under way, with its id.
+    Running { id: RawJson, is_fetched: bool },
+}
+
+/// What an answer of the backend means to the call.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// It is the call's own answer.
+    Over(Result<RawJson, RawJson>),
+    /// There will be none.
+    Gone(Failure),
+    /// The task stands like this; then comes another request.
+    Ask { standing: RawJson, method: &'static str, params: RawJson, after: Duration },
+}
+
+impl AsTask {
+    /// Takes an answer to the last request.
+    pub(super) fn take(&mut self, outcome: Result<RawJson, RawJson>) -> Next {
+        let task = match (&*self, &outcome) {
+            (Self::Wanted, Ok(result)) => tasks::created(result),
+            (Self::Running { is_fetched: false, .. }, Ok(task)) => Some(task.clone()),
+            _ => None,
+        };
+        match task {
+            Some(task) => self.goes_on(task),
+            None => {
+                *self = Self::No;
+                Next::Over(outcome.map(tasks::untied))
+            }
+        }
+    }
+
+    fn goes_on(&mut self, standing: RawJson) -> Next {
+        let id = match self {
+            Self::Running { id, .. } => Some(id.clone()),
+            _ => standing.get("taskId"),
+        };
+        let (Some(id), Some(status)) = (id, Status::of(&standing)) else {
+            return Next::Gone(Failure::malformed("the backend does not say how its task stands"));
+        };
+        let is_fetched = match status {
+            Status::Working => false,
+            Status::InputRequired | Status::Ended => true,
+            Status::Cancelled => {
+                *self = Self::No;
+                return Next::Gone(cancelled(&standing));
+            }
+        };
+        let params = tasks::of_task(&id).to_json();
+        *self = Self::Running { id, is_fetched };
+        if is_fetched {
+            return Next::Ask { standing, method: RESULT, params, after: Duration::ZERO };
+        }
+        let after = tasks::poll_interval(&standing).unwrap_or(POLL).clamp(MIN_POLL, MAX_POLL);
+        Next::Ask { standing, method: GET, params, after }
+    }
+
+    /// What the backend is told of a task that nobody waits for any more.
+    pub(super) fn abandon(&mut self) -> Option<Object> {
+        match std::mem::take(self) {
+            Self::Running { id, .. } => Some(tasks::of_task(&id)),
+            Self::No | Self::Wanted => None,
+        }
+    }
+
+    /// What the backend asks in the middle of its task, as anybody may read it.
+    pub(super) fn untied(&self, params: Option<RawJson>) -> Option<RawJson> {
+        match self {
+            Self::Running { .. } => params.map(tasks::untied),
+            Self::No | Self::Wanted => params,
+        }
+    }
+
+    /// An answer to that, as the backend wants it.
+    pub(super) fn tied(&self, outcome: &Result<RawJson, RawJson>) -> Result<RawJson, RawJson> {
+        match (self, outcome) {
+            (Self::Running { id, .. }, Ok(result)) => Ok(tasks::tied(result, id)),
+            _ => outcome.clone(),
+        }
+    }
+}
+
+fn cancelled(task: &RawJson) -> Failure {
+    let said = task.get("statusMessage").and_then(|message| message.to::<String>()).unwrap_or_default();
+    let reason = if said.is_empty() { said } else { format!(": {said}") };
+    Failure::new(FailureKind::Lost, Sent::Maybe, format!("the backend cancelled its task{reason}"))
+}
+
+impl Admission {
+    /// Whether the backend takes calls that are to run as tasks.
+    pub fn takes_tasks(&self) -> bool {
+        let agreement = self.lease.connection().agreement();
+        tasks::are_taken(agreement.revision, &agreement.capabilities)
+    }
+
+    /// The same as [`Admission::call`], but the backend is asked to run it as a task.
+    pub fn call_as_task(
+        self,
+        id: u64,
+        method: &'static str,
+        params: RawJson,
+        param_headers: Arc<[ParamHeader]>,
+    ) -> Call {
+        let mut params = Object::parse(&params).unwrap_or_default();
+        params.set("task", RawJson::of(&json!({ "ttl": TTL.as_millis() as u64 })));
+        let mut call = self.call(id, method, params.to_json(), param_headers);
+        call.wants_task();
+        call
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn said(text: &'static str) -> Result<RawJson, RawJson> {
+        Ok(RawJson::parse(text.into()).unwrap())
+    }
+
+    /// The next request, and how long to wait before it.
+    fn asks(task: &mut AsTask, text: &'static str) -> (&'static str, String, u128) {
+        match task.take(said(text)) {
+            Next::Ask { method, params, after, .. } => {
+                (method, params.as_str().to_owned(), after.as_millis())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const T1: &str = r#"{"taskId":"t1"}"#;
+
+    #[test]
+    fn a_task_is_asked_how_it_stands_and_fetched_when_there_is_something_to_fetch() {
+        let mut task = AsTask::Wanted;
+        let created = r#"{"task":{"taskId":"t1","status":"working","pollInterval":250}}"#;
+        assert_eq!(asks(&mut task, created), (GET, T1.to_owned(), 250));
+        assert_eq!(asks(&mut task, r#"{"taskId":"t1","status":"working"}"#), (GET, T1.to_owned(), 1000));
+        let never = r#"{"taskId":"t1","status":"working","pollInterval":99999999}"#;
+        assert_eq!(asks(&mut task, never).2, MAX_POLL.as_millis());
+        assert_eq!(asks(&mut task, r#"{"taskId":"t1","status":"failed"}"#), (RESULT, T1.to_owned(), 0));
+        let result = r#"{"content":[],"isError":true,"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t1"}}}"#;
+        let Next::Over(Ok(result)) = task.take(said(result)) else { panic!("not over") };
+        assert_eq!(result.as_str(), r#"{"content":[],"isError":true}"#);
+        assert!(task.abandon().is_none());
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_task_is_the_answer() {
+        let Next::Over(Ok(_)) = AsTask::Wanted.take(said(r#"{"content":[]}"#)) else { panic!("not over") };
+        let unasked = r#"{"task":{"taskId":"t1","status":"working"}}"#;
+        let Next::Over(Ok(result)) = AsTask::No.take(said(unasked)) else { panic!("not over") };
+        assert_eq!(result.as_str(), unasked);
+    }
+
+    #[test]
+    fn a_task_that_is_given_up_is_cancelled_and_one_that_was_cancelled_is_not() {
+        let mut task = AsTask::Wanted;
+        asks(&mut task, r#"{"task":{"taskId":"t1","status":"input_required"}}"#);
+        assert_eq!(task.abandon().unwrap().to_json().as_str(), T1);
+        let mut task = AsTask::Wanted;
+        let gone = task.take(said(r#"{"task":{"taskId":"t1","status":"cancelled","statusMessage":"no"}}"#));
+        let Next::Gone(failure) = gone else { panic!("not gone") };
+        assert_eq!(failure.message, "the backend cancelled its task: no");
+        assert!(task.abandon().is_none());
+    }
+
+    #[test]
+    fn what_a_task_asks_loses_its_tie_and_the_answer_gets_it() {
+        let running = AsTask::Running { id: RawJson::of("t1"), is_fetched: true };
+        let answer = running.tied(&said("{}")).unwrap();
+        assert_eq!(answer.as_str(), r#"{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t1"}}}"#);
+        assert_eq!(running.untied(Some(answer)).unwrap().as_str(), "{}");
+    }
+}
