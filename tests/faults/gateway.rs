@@ -1,0 +1,134 @@
+//! The program under test, as a process of its own.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::process::signal;
+
+/// For the gateway to say where it listens, or to end.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Lines of its log that are kept to explain a failure.
+const LOG_LINES: usize = 2_000;
+
+/// `switchyard serve`, killed when dropped.
+pub(crate) struct Gateway {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    /// Of the endpoint for clients.
+    pub(crate) url: String,
+    operators: String,
+    http: reqwest::Client,
+}
+
+impl Gateway {
+    /// Starts it on the `gateway.yaml` in `directory`; returns once it said where it listens.
+    pub(crate) async fn start(binary: &Path, directory: &Path) -> Self {
+        let binary = std::path::absolute(binary).unwrap();
+        let mut command = Command::new(&binary);
+        command.arg("serve").current_dir(directory).kill_on_drop(true).stdin(Stdio::null());
+        command.env_remove("SWITCHYARD_CONFIG").env_remove("RUST_LOG").stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
+        let log = Arc::default();
+        tokio::spawn(keep(child.stderr.take().unwrap(), Arc::clone(&log)));
+        let url = said(&log, "endpoint").await;
+        let operators = said(&log, "status").await.trim_end_matches("/status").to_owned();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
+        Self { child, log, url, operators, http }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("the gateway has ended")
+    }
+
+    /// Whether it still is the process that was started.
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// `/status`.
+    pub(crate) async fn status(&self) -> Value {
+        serde_json::from_str(&self.get("status").await).unwrap_or_default()
+    }
+
+    /// One page of the operators' endpoint; empty if there is none.
+    pub(crate) async fn get(&self, page: &str) -> String {
+        let response = self.http.get(format!("{}/{page}", self.operators)).send().await;
+        match response {
+            Ok(response) => response.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// The sum of a metric over its labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let text = self.get("metrics").await;
+        let lines = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Waits until every backend is ready and its circuit closed; the ones that are not, if that takes too long.
+    pub(crate) async fn all_well(&self, limit: Duration) -> Result<(), String> {
+        let until = Instant::now() + limit;
+        loop {
+            let status = self.status().await;
+            let ill: Vec<_> =
+                status["backends"].as_array().into_iter().flatten().filter(|one| !is_well(one)).collect();
+            if ill.is_empty() && status["backends"].is_array() {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(ill.iter().map(|one| one.to_string()).collect::<Vec<_>>().join("\n"));
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) async fn terminate(&mut self) -> Option<ExitStatus> {
+        signal(self.pid(), Signal::TERM);
+        timeout(PATIENCE, self.child.wait()).await.ok()?.ok()
+    }
+
+    /// The last lines of its log.
+    pub(crate) fn log(&self) -> String {
+        let lines = self.log.lock();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+fn is_well(backend: &Value) -> bool {
+    backend["state"] == "ready" && backend["breaker"] == "closed"
+}
+
+async fn said(log: &Mutex<Vec<String>>, word: &str) -> String {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let found =
+            log.lock().iter().find_map(|line| line.strip_prefix(word)).map(|rest| rest.trim().to_owned());
+        if let Some(found) = found {
+            return found;
+        }
+        assert!(Instant::now() < until, "the gateway never said `{word}`:\n{}", log.lock().join("\n"));
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn keep(stderr: impl AsyncRead + Unpin, log: Arc<Mutex<Vec<String>>>) {
+    let mut lines = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let mut log = log.lock();
+        if log.len() == LOG_LINES {
+            log.drain(..LOG_LINES / 2);
+        }
+        log.push(line);
+    }
+}

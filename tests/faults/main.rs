@@ -1,0 +1,95 @@
+//! What does one sick backend cost the others, and what does a call that meets it cost its caller?
+//!
+//! The program under test runs as a process of its own, in front of eight backends over every transport, under load
+//! that arrives when it is due, whatever became of the calls before it. Faults are injected into one backend at a time
+//! and then into any; every answer is compared with what was asked for, and every backend keeps a ledger of what it
+//! was asked to do. `tests/faults/run` builds and starts it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod drain;
+mod fault;
+mod gateway;
+mod judge;
+mod load;
+mod matrix;
+mod peer;
+mod process;
+mod random;
+mod report;
+mod storm;
+mod yard;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use fault::Fault;
+
+/// Faults in backends, their cost to everybody else, and a verdict
+#[derive(Debug, Parser)]
+struct Options {
+    #[command(subcommand)]
+    mode: Mode,
+}
+
+#[derive(Debug, Subcommand)]
+enum Mode {
+    /// Run the scenarios against a gateway
+    Run(Plan),
+    /// Be a backend on standard input and output
+    Peer(peer::stdio::Options),
+}
+
+/// What to run, and how long.
+#[derive(Debug, Clone, clap::Args)]
+struct Plan {
+    /// The gateway
+    #[arg(long)]
+    binary: PathBuf,
+    /// Fewer faults, shorter windows
+    #[arg(long)]
+    quick: bool,
+    /// Only scenarios whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+    /// Where to write the table, as Markdown
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// Calls a second to each backend
+    #[arg(long, default_value_t = 60)]
+    rate: u32,
+    /// Of the random choices
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Plan {
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|part| name.contains(part))
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Options::parse().mode {
+        Mode::Peer(options) => {
+            peer::stdio::serve(&options);
+            ExitCode::SUCCESS
+        }
+        Mode::Run(plan) => run(&plan).await,
+    }
+}
+
+async fn run(plan: &Plan) -> ExitCode {
+    let mut report = report::Report::new(plan);
+    if plan.wants("matrix") || Fault::ALL.iter().any(|fault| plan.wants(fault.name())) {
+        matrix::run(plan, &mut report).await;
+    }
+    if plan.wants("storm") {
+        storm::run(plan, &mut report).await;
+    }
+    if plan.wants("drain") {
+        drain::run(plan, &mut report).await;
+    }
+    report.finish()
+}

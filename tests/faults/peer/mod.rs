@@ -1,0 +1,107 @@
+//! The backends: ordinary MCP servers that can be made sick on demand.
+
+mod drip;
+mod leash;
+mod mcp;
+mod remote;
+mod sse;
+pub(crate) mod stdio;
+mod streamable;
+mod wire;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::fault::{Era, Fault, Transport};
+use leash::Leash;
+pub(crate) use leash::Leashes;
+use remote::Remote;
+
+/// What a backend was asked to run, by the number of the call.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(Mutex<Vec<u64>>);
+
+impl Ledger {
+    fn ran(&self, call: u64) {
+        self.0.lock().push(call);
+    }
+
+    /// Calls that arrived, and how many of them had arrived before.
+    pub(crate) fn totals(&self) -> (usize, usize) {
+        let mut calls = self.0.lock().clone();
+        let all = calls.len();
+        calls.sort_unstable();
+        calls.dedup();
+        (all, all - calls.len())
+    }
+}
+
+/// One backend.
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    pub(crate) transport: Transport,
+    pub(crate) era: Era,
+    pub(crate) ledger: Arc<Ledger>,
+    reach: Reach,
+}
+
+enum Reach {
+    Remote(Arc<Remote>),
+    Child(Arc<Leash>),
+}
+
+impl Peer {
+    /// A server in this process.
+    pub(crate) async fn remote(name: &'static str, transport: Transport, era: Era) -> Self {
+        let ledger = Arc::new(Ledger::default());
+        let remote = Remote::start(transport, era, Arc::clone(&ledger)).await;
+        Self { name, transport, era, ledger, reach: Reach::Remote(remote) }
+    }
+
+    /// A server that the gateway launches.
+    pub(crate) fn child(name: &'static str, era: Era, leashes: &Leashes) -> Self {
+        let ledger = Arc::new(Ledger::default());
+        let leash = leashes.add(name, Arc::clone(&ledger));
+        Self { name, transport: Transport::Stdio, era, ledger, reach: Reach::Child(leash) }
+    }
+
+    /// Its lines in `gateway.yaml`.
+    pub(crate) fn entry(&self, control: &str) -> String {
+        let name = self.name;
+        match &self.reach {
+            Reach::Remote(remote) => format!("  {name}: {}\n", remote.entry()),
+            Reach::Child(_) => {
+                let program = std::env::current_exe().unwrap();
+                let era = if self.era == Era::Legacy { "legacy" } else { "modern" };
+                format!(
+                    "  {name}: {{ command: \"{}\", args: [peer, --name, {name}, --era, {era}, --control, \"{control}\"] }}\n",
+                    program.display()
+                )
+            }
+        }
+    }
+
+    /// Makes it sick, until [`Self::heal`].
+    pub(crate) fn inject(&self, fault: Fault) {
+        match &self.reach {
+            Reach::Remote(remote) => remote.inject(fault),
+            Reach::Child(leash) => leash.inject(fault),
+        }
+    }
+
+    pub(crate) fn heal(&self) {
+        self.inject(Fault::None);
+    }
+
+    /// Its transport and era, for tables.
+    pub(crate) fn kind(&self) -> &'static str {
+        match (self.transport, self.era) {
+            (Transport::Stdio, Era::Legacy) => "stdio, legacy",
+            (Transport::Stdio, Era::Modern) => "stdio, modern",
+            (Transport::Http, Era::Legacy) => "HTTP, legacy",
+            (Transport::Http, Era::Modern) => "HTTP, modern",
+            (Transport::Sse, _) => "HTTP+SSE",
+        }
+    }
+}

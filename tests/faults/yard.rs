@@ -1,0 +1,97 @@
+//! Eight backends over every transport, a gateway in front of them, and its clients.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::fault::{Era, Transport};
+use crate::gateway::Gateway;
+use crate::load::{Client, Load, Numbers};
+use crate::peer::{Leashes, Peer};
+
+/// For everything to be well after the start, or after a fault.
+pub(crate) const HEALING: Duration = Duration::from_secs(20);
+/// A call's deadline in every backend.
+pub(crate) const DEADLINE: Duration = Duration::from_millis(500);
+
+/// Deadlines that let a run be short; all else as it ships.
+const SETTINGS: &str = r#"server: { listen: "127.0.0.1:0" }
+admin: { listen: "127.0.0.1:0" }
+log: { level: warn }
+state_dir: state
+defaults:
+  timeouts: { connect: 1s, start: 5s, call: 500ms, total: 20s }
+  breaker: { open: 500ms, max_open: 2s }
+  restart: { backoff: 200ms, max_backoff: 1s }
+"#;
+
+/// Everything a scenario needs.
+pub(crate) struct Yard {
+    pub(crate) gateway: Gateway,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) clients: Vec<Arc<Client>>,
+    pub(crate) numbers: Numbers,
+    _directory: TempDir,
+}
+
+impl Yard {
+    /// The eight, in front of them the gateway, all well.
+    pub(crate) async fn start(binary: &Path) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let leashes = Leashes::new(directory.path());
+        let peers = peers(&leashes).await;
+        let config = config(SETTINGS, &peers, &leashes);
+        std::fs::write(directory.path().join("gateway.yaml"), config).unwrap();
+        let gateway = Gateway::start(binary, directory.path()).await;
+        if let Err(ill) = gateway.all_well(HEALING).await {
+            panic!("not every backend was reached:\n{ill}\n{}", gateway.log());
+        }
+        let mut clients = Vec::new();
+        for era in [Era::Modern, Era::Legacy, Era::Modern, Era::Legacy] {
+            clients.push(Arc::new(Client::connect(&gateway.url, era).await));
+        }
+        Self { gateway, peers, clients, numbers: Numbers::default(), _directory: directory }
+    }
+
+    /// `rate` calls a second to every backend.
+    pub(crate) fn load(&self, rate: u32) -> Load {
+        let all = self.peers.iter().map(|peer| peer.name).enumerate().collect();
+        Load::start(&self.clients, all, rate, &self.numbers)
+    }
+
+    /// Calls that backends ran, and how many of them ran more than once.
+    pub(crate) fn ran(&self) -> (usize, usize) {
+        let totals = self.peers.iter().map(|peer| peer.ledger.totals());
+        totals.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// What clients found odd.
+    pub(crate) fn odd(&self) -> Vec<String> {
+        self.clients.iter().flat_map(|client| client.odd()).collect()
+    }
+}
+
+async fn peers(leashes: &Leashes) -> Vec<Peer> {
+    vec![
+        Peer::child("pipe_old", Era::Legacy, leashes),
+        Peer::child("pipe_new", Era::Modern, leashes),
+        Peer::remote("http_old", Transport::Http, Era::Legacy).await,
+        Peer::remote("http_new", Transport::Http, Era::Modern).await,
+        Peer::remote("sse", Transport::Sse, Era::Legacy).await,
+        Peer::child("pipe_calm", Era::Legacy, leashes),
+        Peer::remote("http_calm", Transport::Http, Era::Modern).await,
+        Peer::remote("sse_calm", Transport::Sse, Era::Legacy).await,
+    ]
+}
+
+fn config(settings: &str, peers: &[Peer], leashes: &Leashes) -> String {
+    let control = leashes.socket.display().to_string();
+    let mut text = format!("{settings}backends:\n");
+    for peer in peers {
+        write!(text, "{}", peer.entry(&control)).unwrap();
+    }
+    text
+}
