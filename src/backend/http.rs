@@ -1,6 +1,9 @@
 //! Streamable HTTP: one POST per request, its answer as JSON or as an event stream.
 
+mod client;
+mod direct;
 mod headers;
+mod link;
 mod reply;
 mod stream;
 
@@ -9,23 +12,25 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
-use reqwest::{Client, Response};
 use tokio::sync::mpsc;
-use url::Url;
 
 use crate::protocol::{ClientCapabilities, Id, RawJson, Revision, frame, header, method};
 
+pub(super) use client::{describe, library};
 pub(super) use headers::fixed as fixed_headers;
 pub(super) use reply::{HttpReply, is_event_stream, is_modern_error};
 pub(super) use stream::{follow, open_beside};
+
+use client::{Client, Response};
 
 use super::handshake;
 use super::ids::Ids;
 use super::signals::Signals;
 use super::wire::{Outgoing, WireEvent};
-use super::{Failure, FailureKind, RemoteSettings, Sent};
+use super::{Failure, RemoteSettings};
 
 /// Events beside a call's own stream that wait for the call to take them.
 const ASIDE_QUEUE: usize = 256;
@@ -55,7 +60,8 @@ impl Hop {
 #[derive(Debug)]
 pub(super) struct HttpConnection {
     client: Client,
-    url: Url,
+    /// Scheme, host and port of its URL.
+    origin: String,
     headers: HeaderMap,
     hop: ArcSwap<Hop>,
     /// Held while a session is opened, so that a hundred calls that meet a 404 open one.
@@ -82,8 +88,8 @@ impl HttpConnection {
         limit: Duration,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            client: client(limit)?,
-            url: remote.url.clone(),
+            client: Client::new(&remote.url, limit)?,
+            origin: remote.url.origin().ascii_serialization(),
             headers: headers::fixed(&remote.headers)?,
             hop: ArcSwap::from_pointee(Hop::Opening),
             renewal: tokio::sync::Mutex::default(),
@@ -155,7 +161,7 @@ impl HttpConnection {
         if self.hop.load().as_ref() != stale {
             return Ok(());
         }
-        tracing::info!(url = %self.url.origin().ascii_serialization(), "the backend forgot the session; opening another");
+        tracing::info!(url = %self.origin, "the backend forgot the session; opening another");
         handshake::initialize_http(self).await.map(|_agreement| self.signals.renew())
     }
 
@@ -188,27 +194,23 @@ impl HttpConnection {
     }
 
     async fn post(&self, hop: &Hop, outgoing: Option<&Outgoing>, text: Bytes) -> Result<Response, Failure> {
-        let request = self
-            .client
-            .post(self.url.clone())
-            .headers(self.headers.clone())
-            .headers(headers::of_hop(hop, outgoing))
-            .body(text);
-        request.send().await.map_err(|error| describe(&error))
+        self.client.send(Method::POST, self.headers(hop, outgoing), text).await
+    }
+
+    fn headers(&self, hop: &Hop, outgoing: Option<&Outgoing>) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        headers::add_hop(&mut headers, hop, outgoing);
+        headers
     }
 
     /// Opens the stream of messages that belong to no request.
     async fn get(&self, last_event_id: Option<&str>) -> Result<Response, Failure> {
-        let mut request = self
-            .client
-            .get(self.url.clone())
-            .headers(self.headers.clone())
-            .headers(headers::of_hop(&self.hop.load(), None))
-            .header(http::header::ACCEPT, "text/event-stream");
-        if let Some(id) = last_event_id {
-            request = request.header(header::LAST_EVENT_ID, id);
+        let mut headers = self.headers(&self.hop.load(), None);
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert(header::LAST_EVENT_ID, id);
         }
-        request.send().await.map_err(|error| describe(&error))
+        self.client.send(Method::GET, headers, Bytes::new()).await
     }
 
     /// Ends the session, if there is one.
@@ -217,39 +219,7 @@ impl HttpConnection {
         if hop.session().is_none() {
             return;
         }
-        let request = self
-            .client
-            .delete(self.url.clone())
-            .headers(self.headers.clone())
-            .headers(headers::of_hop(&hop, None));
-        let _ = tokio::time::timeout(self.limit, request.send()).await;
+        let ending = self.client.send(Method::DELETE, self.headers(&hop, None), Bytes::new());
+        let _ = tokio::time::timeout(self.limit, ending).await;
     }
-}
-
-/// One client per backend: no pool is shared with another.
-pub(super) fn client(connect: Duration) -> Result<Client, Failure> {
-    Client::builder()
-        .connect_timeout(connect)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .user_agent(concat!("switchyard/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Failure::unavailable(format!("failed to set up HTTP: {}", innermost(&error))))
-}
-
-/// What went wrong, without the URL: it may hold a token.
-pub(super) fn describe(error: &reqwest::Error) -> Failure {
-    let cause = innermost(error);
-    if error.is_connect() {
-        return Failure::unavailable(format!("failed to connect: {cause}"));
-    }
-    Failure::new(FailureKind::Lost, Sent::Maybe, format!("the connection broke: {cause}"))
-}
-
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    if std::ptr::addr_eq(cause, error) { "the request failed".to_owned() } else { cause.to_string() }
 }

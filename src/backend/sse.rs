@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::protocol::{SseEvent, SseParser};
 
-use super::http::{client, describe, fixed_headers, is_event_stream};
+use super::http::{describe, fixed_headers, is_event_stream, library};
 use super::pipe::{CallRef, Frame, Pipe};
 use super::signals::Signals;
 use super::{Failure, MAX_MESSAGE_BYTES, RemoteSettings};
@@ -27,7 +27,7 @@ pub(super) async fn connect(
     is_interactive: bool,
     limit: Duration,
 ) -> Result<Pipe, Failure> {
-    let client = client(limit)?;
+    let client = library(limit)?;
     let headers = fixed_headers(&remote.headers)?;
     let opening = async {
         let mut stream = open(&client, &remote.url, &headers).await?;

@@ -1,7 +1,9 @@
 //! JSON kept as the text it arrived as, and objects edited member by member.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
@@ -75,12 +77,7 @@ impl RawJson {
 
     /// The string this value is, if it is one.
     pub fn string(&self) -> Option<Cow<'_, str>> {
-        let text = self.as_str();
-        let inner = text.strip_prefix('"')?.strip_suffix('"')?;
-        if inner.contains('\\') {
-            return self.to::<String>().map(Cow::Owned);
-        }
-        Some(Cow::Borrowed(inner))
+        text_of(&self.0)
     }
 
     /// Whether this value is an object.
@@ -105,7 +102,20 @@ impl RawJson {
 
     /// Every member `key` of this object.
     pub fn get_all(&self, key: &str) -> impl Iterator<Item = RawJson> {
-        Members::of(&self.0).into_iter().flatten().filter(move |m| m.is(key)).map(|m| m.value)
+        let members = Members::of(&self.0).into_iter().flatten();
+        members
+            .filter(move |member| spells(&self.0[member.key.clone()], key))
+            .map(|member| self.part(member.value))
+    }
+
+    /// The members of this object, keys unescaped; none if it is no object.
+    pub fn members(&self) -> impl Iterator<Item = (Cow<'_, str>, RawJson)> {
+        let members = Members::of(&self.0).into_iter().flatten();
+        members.filter_map(|member| Some((text_of(&self.0[member.key])?, self.part(member.value))))
+    }
+
+    fn part(&self, place: Range<usize>) -> RawJson {
+        Self(self.0.slice(place))
     }
 
     /// The elements of this array; none if it is no array.
@@ -154,7 +164,7 @@ struct Member {
 
 impl Member {
     fn is(&self, key: &str) -> bool {
-        self.key.string().is_some_and(|own| own == key)
+        spells(&self.key.0, key)
     }
 }
 
@@ -167,11 +177,9 @@ impl Object {
     /// Cuts an object into its members. `None` if `value` is no object or has a key twice: which of
     /// the two the next reader would believe is not known.
     pub fn parse(value: &RawJson) -> Option<Self> {
-        let members: Vec<Member> = Members::of(&value.0)?.collect();
-        let mut keys: Vec<_> = members.iter().filter_map(|m| m.key.string()).collect();
-        keys.sort_unstable();
-        let unique = keys.windows(2).all(|pair| pair[0] != pair[1]);
-        unique.then_some(Self { members })
+        let member = |place: Place| Member { key: value.part(place.key), value: value.part(place.value) };
+        let members: Vec<Member> = Members::of(&value.0)?.map(member).collect();
+        are_unique(&members).then_some(Self { members })
     }
 
     /// The value of `key`.
@@ -243,53 +251,99 @@ impl Default for Object {
     }
 }
 
+/// Members that are compared each with each, rather than sorted.
+const FEW: usize = 8;
+
+fn are_unique(members: &[Member]) -> bool {
+    let is_plain = |member: &Member| !has_escape(&member.key.0);
+    if members.len() <= FEW && members.iter().all(is_plain) {
+        let is_new = |at: usize| members[..at].iter().all(|earlier| earlier.key != members[at].key);
+        return (1..members.len()).all(is_new);
+    }
+    let mut keys: Vec<_> = members.iter().filter_map(|member| member.key.string()).collect();
+    keys.sort_unstable();
+    keys.windows(2).all(|pair| pair[0] != pair[1])
+}
+
+/// The string that `raw` spells; `None` if it spells something else.
+fn text_of(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if has_escape(inner) {
+        return serde_json::from_slice::<String>(raw).ok().map(Cow::Owned);
+    }
+    std::str::from_utf8(inner).ok().map(Cow::Borrowed)
+}
+
+/// Whether `raw`, a string with its quotes, spells `text`.
+fn spells(raw: &[u8], text: &str) -> bool {
+    // An escape is longer than what it stands for.
+    match raw.len().saturating_sub(2).cmp(&text.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => text_of(raw).is_some_and(|own| own == text),
+        Ordering::Greater => has_escape(raw) && text_of(raw).is_some_and(|own| own == text),
+    }
+}
+
+fn has_escape(text: &[u8]) -> bool {
+    memchr::memchr(b'\\', text).is_some()
+}
+
 /// The value of `key` in a text that looks like an object but need not be valid JSON.
 pub(super) fn salvage(text: &Bytes, key: &str) -> Option<RawJson> {
-    Members::of(text)?.find(|member| member.is(key)).map(|member| member.value)
+    let found = Members::of(text)?.find(|member| spells(&text[member.key.clone()], key))?;
+    Some(RawJson(text.slice(found.value)))
+}
+
+/// Where a member of an object stands.
+struct Place {
+    /// With its quotes.
+    key: Range<usize>,
+    value: Range<usize>,
 }
 
 /// Walks an object's members. The text is valid JSON already, so the walk only has to find where
 /// things end; on anything else it stops early.
 struct Members<'a> {
-    text: &'a Bytes,
+    text: &'a [u8],
     at: usize,
 }
 
 impl<'a> Members<'a> {
-    fn of(text: &'a Bytes) -> Option<Self> {
+    fn of(text: &'a [u8]) -> Option<Self> {
         (text.first() == Some(&b'{')).then_some(Self { text, at: 1 })
     }
 
-    fn skip(&mut self, separators: &[u8]) {
+    fn skip(&mut self, separator: u8) {
         while let Some(byte) = self.text.get(self.at) {
-            if !byte.is_ascii_whitespace() && !separators.contains(byte) {
+            if !byte.is_ascii_whitespace() && *byte != separator {
                 break;
             }
             self.at += 1;
         }
     }
 
-    fn value(&mut self) -> Option<RawJson> {
+    fn value(&mut self) -> Option<Range<usize>> {
         let end = value_end(self.text, self.at)?;
-        let value = RawJson(self.text.slice(self.at..end));
-        self.at = end;
-        Some(value)
+        Some(std::mem::replace(&mut self.at, end)..end)
     }
 }
 
 impl Iterator for Members<'_> {
-    type Item = Member;
+    type Item = Place;
 
-    fn next(&mut self) -> Option<Member> {
-        self.skip(b",");
+    fn next(&mut self) -> Option<Place> {
+        self.skip(b',');
         if self.text.get(self.at) != Some(&b'"') {
             return None;
         }
         let key = self.value()?;
-        self.skip(b":");
-        Some(Member { key, value: self.value()? })
+        self.skip(b':');
+        Some(Place { key, value: self.value()? })
     }
 }
+
+/// Characters of a string that are looked at one by one.
+const SHORT: usize = 16;
 
 /// Where the value that starts at `start` ends.
 fn value_end(text: &[u8], start: usize) -> Option<usize> {
@@ -306,6 +360,13 @@ fn value_end(text: &[u8], start: usize) -> Option<usize> {
 
 fn string_end(text: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
+    // Most strings are keys and other short ones, over before a vectorised search has begun.
+    let short = text.get(at..)?.iter().take(SHORT).position(|byte| matches!(byte, b'"' | b'\\'));
+    match short {
+        Some(length) if text[at + length] == b'"' => return Some(at + length + 1),
+        Some(length) => at += length,
+        None => at += SHORT,
+    }
     loop {
         at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
         if text.get(at)? == &b'"' {

@@ -1,5 +1,7 @@
 //! `_meta`: what a modern client must say with each request, and what may pass to the next hop.
 
+use std::sync::LazyLock;
+
 use super::{LogLevel, Object, RawJson, Revision};
 
 /// Keys of `_meta` (MCP 2026-07-28, basic/index, `_meta`).
@@ -16,8 +18,13 @@ pub mod key {
 }
 
 /// The gateway's name and version, as a server towards clients and as a client towards backends.
-pub fn gateway_info() -> serde_json::Value {
-    serde_json::json!({"name": "switchyard", "title": "Switchyard", "version": env!("CARGO_PKG_VERSION")})
+pub fn gateway_info() -> RawJson {
+    static INFO: LazyLock<RawJson> = LazyLock::new(|| {
+        RawJson::of(&serde_json::json!({
+            "name": "switchyard", "title": "Switchyard", "version": env!("CARGO_PKG_VERSION"),
+        }))
+    });
+    INFO.clone()
 }
 
 /// What a client's request carries in `_meta`, as far as the gateway looks.
@@ -39,13 +46,18 @@ impl RequestMeta {
         let Some(meta) = params.and_then(|params| params.get("_meta")) else {
             return Self::default();
         };
-        let text = |key: &str| meta.get(key).and_then(|value| value.string().map(String::from));
-        Self {
-            protocol_version: text(key::PROTOCOL_VERSION),
-            client_capabilities: meta.get(key::CLIENT_CAPABILITIES),
-            log_level: text(key::LOG_LEVEL),
-            progress_token: meta.get(key::PROGRESS_TOKEN),
+        let text = |value: RawJson| value.string().map(String::from);
+        let mut read = Self::default();
+        for (name, value) in meta.members() {
+            match &*name {
+                key::PROTOCOL_VERSION => read.protocol_version = text(value),
+                key::CLIENT_CAPABILITIES => read.client_capabilities = Some(value),
+                key::LOG_LEVEL => read.log_level = text(value),
+                key::PROGRESS_TOKEN => read.progress_token = Some(value),
+                _ => {}
+            }
         }
+        read
     }
 }
 

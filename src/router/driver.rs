@@ -48,7 +48,7 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(router: Arc<Router>, inbound: Inbound) -> Self {
         let account = Account::new(inbound.caller.clone());
-        Self { router, inbound, stage: Stage::New, account, questions: Questions::new() }
+        Self { router, inbound, stage: Stage::New, account, questions: Questions::default() }
     }
 
     pub(super) async fn step(mut self) -> (Self, Event) {

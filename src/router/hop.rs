@@ -62,7 +62,7 @@ fn hop_meta(caller: &Caller, revision: Revision, id: u64) -> HopMeta {
     HopMeta {
         revision: Some(revision),
         client_capabilities: Some(client_capabilities),
-        client_info: Some(RawJson::of(&crate::protocol::gateway_info())),
+        client_info: Some(crate::protocol::gateway_info()),
         log_level: caller.log_level,
         progress_token,
     }

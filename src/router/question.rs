@@ -55,20 +55,17 @@ pub(super) enum Origin {
 }
 
 /// The questions of one call that wait for a legacy client's answers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Questions {
-    sender: mpsc::Sender<(u64, Outcome)>,
-    answers: mpsc::Receiver<(u64, Outcome)>,
+    /// Made with the first question: few calls ask any.
+    channel: Option<(mpsc::Sender<Answered>, mpsc::Receiver<Answered>)>,
     open: HashMap<u64, Origin>,
     next: u64,
 }
 
-impl Questions {
-    pub(super) fn new() -> Self {
-        let (sender, answers) = mpsc::channel(OPEN);
-        Self { sender, answers, open: HashMap::new(), next: 0 }
-    }
+type Answered = (u64, Outcome);
 
+impl Questions {
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
@@ -80,13 +77,15 @@ impl Questions {
         }
         self.next += 1;
         self.open.insert(self.next, origin);
-        Some(Answerer { key: self.next, answers: Some(self.sender.clone()) })
+        let (sender, _) = self.channel.get_or_insert_with(|| mpsc::channel(OPEN));
+        Some(Answerer { key: self.next, answers: Some(sender.clone()) })
     }
 
     /// The next answer. Cancel-safe. Waits for ever while no question is open.
     pub(super) async fn answer(&mut self) -> (Origin, Outcome) {
         loop {
-            let Some((key, outcome)) = self.answers.recv().await else { return std::future::pending().await };
+            let Some((_, answers)) = &mut self.channel else { return std::future::pending().await };
+            let Some((key, outcome)) = answers.recv().await else { return std::future::pending().await };
             if let Some(origin) = self.open.remove(&key) {
                 return (origin, outcome);
             }
@@ -154,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_finds_its_question_and_a_dropped_one_is_an_error() {
-        let mut questions = Questions::new();
+        let mut questions = Questions::default();
         let first = questions.open(Origin::Wire(Id::number(7))).unwrap();
         let second = questions.open(Origin::Wire(Id::number(8))).unwrap();
         second.answer(Ok(RawJson::empty_object()));
@@ -168,7 +167,7 @@ mod tests {
 
     #[test]
     fn questions_are_bounded() {
-        let mut questions = Questions::new();
+        let mut questions = Questions::default();
         let open: Vec<_> =
             (0..OPEN).map(|n| questions.open(Origin::Wire(Id::number(n as u64))).unwrap()).collect();
         assert!(questions.open(Origin::Wire(Id::number(99))).is_none());

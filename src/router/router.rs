@@ -95,7 +95,7 @@ impl Router {
 
     /// The gateway's name and version.
     pub fn server_info(&self) -> RawJson {
-        RawJson::of(&gateway_info())
+        gateway_info()
     }
 
     /// What all backends together tell a model.

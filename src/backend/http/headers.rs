@@ -29,9 +29,8 @@ pub(in super::super) fn fixed(configured: &BTreeMap<String, SecretString>) -> Re
     Ok(headers)
 }
 
-/// What the protocol wants on this hop.
-pub(super) fn of_hop(hop: &Hop, outgoing: Option<&Outgoing>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+/// Adds what the protocol wants on this hop.
+pub(super) fn add_hop(headers: &mut HeaderMap, hop: &Hop, outgoing: Option<&Outgoing>) {
     match hop {
         Hop::Opening => {}
         Hop::Legacy { revision, session } => {
@@ -43,11 +42,10 @@ pub(super) fn of_hop(hop: &Hop, outgoing: Option<&Outgoing>) -> HeaderMap {
         Hop::Modern => {
             headers.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(Revision::LATEST.as_str()));
             if let Some(outgoing) = outgoing {
-                mirror(&mut headers, outgoing);
+                mirror(headers, outgoing);
             }
         }
     }
-    headers
 }
 
 /// Mirrors the body (MCP 2026-07-28, basic/transports/streamable-http, request metadata).
@@ -57,6 +55,9 @@ fn mirror(headers: &mut HeaderMap, outgoing: &Outgoing) {
     let value = name.and_then(|name| HeaderValue::from_str(&encode_value(&name)).ok());
     if let Some(value) = value {
         headers.insert(header::NAME, value);
+    }
+    if outgoing.param_headers.is_empty() {
+        return;
     }
     let arguments = outgoing.params.as_ref().and_then(|params| params.get("arguments"));
     for param in outgoing.param_headers.iter() {
@@ -79,9 +80,13 @@ mod tests {
         let params = RawJson::parse(r#"{"name":"t","arguments":{"region":"grüße"}}"#.into()).unwrap();
         let outgoing =
             Outgoing { param_headers: [param].into(), ..Outgoing::new(1, "tools/call", Some(params)) };
-        let modern = of_hop(&Hop::Modern, Some(&outgoing));
-        assert_eq!(modern["mcp-param-region"], "=?base64?Z3LDvMOfZQ==?=");
-        let legacy = Hop::Legacy { revision: Revision::LATEST_LEGACY, session: None };
-        assert!(!of_hop(&legacy, Some(&outgoing)).contains_key("mcp-param-region"));
+        let headers = |hop| {
+            let mut headers = HeaderMap::new();
+            add_hop(&mut headers, &hop, Some(&outgoing));
+            headers
+        };
+        assert_eq!(headers(Hop::Modern)["mcp-param-region"], "=?base64?Z3LDvMOfZQ==?=");
+        let legacy = headers(Hop::Legacy { revision: Revision::LATEST_LEGACY, session: None });
+        assert!(!legacy.contains_key("mcp-param-region"));
     }
 }

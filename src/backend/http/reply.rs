@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use reqwest::Response;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -18,7 +17,8 @@ use crate::protocol::{
 use super::super::signals::answer_to;
 use super::super::wire::{Outgoing, WireEvent};
 use super::super::{Failure, FailureKind, MAX_MESSAGE_BYTES, Sent};
-use super::{Hop, HttpConnection, describe};
+use super::client::Response;
+use super::{Hop, HttpConnection};
 
 /// Most of a refusal's body that is read.
 const REFUSAL_BYTES: usize = 64 * 1024;
@@ -126,7 +126,7 @@ impl HttpReply {
                 Ok(Some(chunk)) => self.take(&chunk),
                 Ok(None) | Err(_) if self.can_resume() => self.go_on().await,
                 Ok(None) => self.end(),
-                Err(error) => self.fail(describe(&error)),
+                Err(failure) => self.fail(failure),
             }
         }
     }

@@ -4,6 +4,7 @@
 //! it through a browser on this machine. Bound to anything else, it is asked by names that cannot be known
 //! here (a container's, a probe's), so every `Host` is served. It has no authentication either way.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
@@ -58,7 +59,8 @@ pub async fn serve_admin(listener: TcpListener, admin: Arc<Admin>, stop: Cancell
 impl Admin {
     async fn answer(&self, request: Request<Incoming>, is_local: bool) -> Response<Body> {
         let (parts, _) = request.into_parts();
-        let answered = caught(async { self.route(&parts, is_local) }).await.unwrap_or(Err(Error::Panicked));
+        let answered =
+            caught(pin!(async { self.route(&parts, is_local) })).await.unwrap_or(Err(Error::Panicked));
         let response =
             answered.unwrap_or_else(|error| error.into_response(None, &self.server.request_ids.draw()));
         process::http_request("admin", response.status().as_u16());

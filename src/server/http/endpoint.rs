@@ -2,6 +2,7 @@
 //!
 //! In this order: framing, `Host` and `Origin`, path, method, who is calling. Only then is a body read.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::CONNECTION;
@@ -76,10 +77,10 @@ pub(super) async fn answer(server: Arc<Server>, request: Request<Incoming>) -> R
     let is_last = hardening::is_last(&parts);
     let screened = hardening::check(&parts).and_then(|()| policy.origins.check(&parts.headers));
     let page = screened.as_ref().ok().cloned().flatten();
-    let work = async {
+    let work = pin!(async {
         screened?;
         route(server, policy, endpoint, parts, body, &request_id).await
-    };
+    });
     let mut response =
         caught(work).await.unwrap_or(Err(Error::Panicked)).unwrap_or_else(|error| refuse(error, &request_id));
     if let Some(page) = page {

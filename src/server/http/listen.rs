@@ -41,12 +41,8 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>) {
     let sweeping = Arc::clone(&server);
     server.tasks.spawn(async move { sweep(&sweeping).await });
     let serving = Arc::clone(&server);
-    let connections = acceptor
-        .run(listener, move |request| {
-            let server = Arc::clone(&serving);
-            async move { endpoint::answer(server, request).await }
-        })
-        .await;
+    let connections =
+        acceptor.run(listener, move |request| endpoint::answer(Arc::clone(&serving), request)).await;
     // The connections keep nothing the drain does not wait for: what outlives them is among the tasks.
     server.tasks.spawn(async move { connections.wait().await });
     server.finish(server.policy().drain).await;
@@ -131,16 +127,14 @@ async fn converse<H, F>(
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(Impatient::new(stream, WRITE_STALL));
     let service = service_fn(|request| {
-        let answered = handle(request);
+        // In a box, because the library moves it several times, and keeps room for one per connection.
+        let answered = Box::pin(handle(request));
         async move { Ok::<_, Infallible>(answered.await) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        .max_header_size(HEADER_BYTES)
-        .max_headers(HEADERS)
-        .serve_connection(io, service);
-    let mut connection = std::pin::pin!(connection);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    http.max_header_size(HEADER_BYTES).max_headers(HEADERS);
+    let mut connection = std::pin::pin!(http.serve_connection(io, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {

@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 
-use crate::protocol::{ParamHeader, RawJson, RpcError, code, decode_value, header, mirrored_name};
+use crate::protocol::{ParamHeader, RawJson, RpcError, code, decode_value, header};
 
 /// The version that header and `_meta` agree on, or the one that either names alone in an incomplete request.
 ///
@@ -20,17 +20,17 @@ pub(super) fn version<'a>(
     }
 }
 
-/// Checks `Mcp-Method` and `Mcp-Name`.
+/// Checks `Mcp-Method`, and `Mcp-Name` where the request has a name to mirror.
 ///
 /// # Errors
 /// −32020 when one is missing, ambiguous or differs.
-pub(super) fn check(headers: &HeaderMap, method: &str, params: Option<&RawJson>) -> Result<(), RpcError> {
+pub(super) fn check(headers: &HeaderMap, method: &str, name: Option<&str>) -> Result<(), RpcError> {
     if single(headers, header::METHOD)?.map(str::trim) != Some(method) {
         return Err(mismatch("Mcp-Method"));
     }
-    let Some(name) = mirrored_name(method, params) else { return Ok(()) };
+    let Some(name) = name else { return Ok(()) };
     let given = single(headers, header::NAME)?.and_then(decode_value);
-    if given.as_deref() != Some(name.as_str()) {
+    if given.as_deref() != Some(name) {
         return Err(mismatch("Mcp-Name"));
     }
     Ok(())
@@ -93,8 +93,7 @@ mod tests {
 
     #[test]
     fn method_and_name_must_match_after_decoding() {
-        let params = RawJson::parse(r#"{"name":"grüße"}"#.into()).unwrap();
-        let verdict = |pairs: &[(&'static str, &str)]| check(&headers(pairs), "tools/call", Some(&params));
+        let verdict = |pairs: &[(&'static str, &str)]| check(&headers(pairs), "tools/call", Some("grüße"));
         const METHOD: (&str, &str) = (header::METHOD, "tools/call");
         assert!(verdict(&[METHOD, (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_ok());
         assert!(verdict(&[METHOD]).is_err());

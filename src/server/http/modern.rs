@@ -54,8 +54,9 @@ pub(super) async fn answer(
 
 /// Compares the headers of a request with its body, and those of a tool call with its arguments.
 fn check_headers(context: &Context, method: &str, params: Option<&RawJson>) -> Result<(), RpcError> {
-    mirrored::check(&context.headers, method, params)?;
-    let tool = mirrored_name(method, params).filter(|_| method == Routed::CallTool.method());
+    let name = mirrored_name(method, params);
+    mirrored::check(&context.headers, method, name.as_deref())?;
+    let tool = name.filter(|_| method == Routed::CallTool.method());
     let expected = tool.map(|tool| context.server.router.param_headers(&tool)).unwrap_or_default();
     mirrored::check_arguments(&context.headers, &expected, params)
 }
