@@ -149,7 +149,7 @@ impl Backend {
         };
         match attempt.run_again().await {
             Ok(established) => {
-                established.connection.listen_beside().await;
+                established.listen_beside(&self.watched).await;
                 Ok(self.pool.lend(wants.capabilities, established, place))
             }
             Err(refusal) if shared.revision().era() == Era::Modern => {

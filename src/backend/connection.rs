@@ -14,7 +14,7 @@ use super::ids::Ids;
 use super::listen::keep_listening;
 use super::pipe::Pipe;
 use super::signals::Signals;
-use super::subscribe::keep_subscribed;
+use super::subscribe::{keep_subscribed, subscribe_beside};
 use super::watched::Watched;
 use super::wire::{Outgoing, Reply};
 use super::{Failure, Sent};
@@ -42,6 +42,15 @@ pub(super) struct Established {
 }
 
 impl Established {
+    /// Starts to listen to a server that some calls have for themselves: what is said there is about them. A
+    /// process of its own also knows for itself which resources change.
+    pub(super) async fn listen_beside(&self, watched: &Arc<Watched>) {
+        self.connection.listen_beside().await;
+        if self.child.is_some() && self.connection.revision().era() == Era::Legacy {
+            subscribe_beside(Arc::clone(&self.connection), Arc::clone(watched)).await;
+        }
+    }
+
     /// Ends the connection, then the process.
     pub(super) async fn end(self, reason: &str) {
         self.connection.close(reason).await;
@@ -130,8 +139,7 @@ impl Connection {
         tokio::spawn(keep_subscribed(connection, watched));
     }
 
-    /// Starts to listen on a session that one call at a time will use: what is said there is about that call.
-    pub(super) async fn listen_beside(&self) {
+    async fn listen_beside(&self) {
         if let Wire::Http(http) = &self.wire {
             open_beside(Arc::clone(http)).await;
         }

@@ -1,13 +1,19 @@
 //! The stdio transport: one JSON-RPC message a line, over a child's standard input and output.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::child::{Child, Pipes, StderrTail};
 use super::pipe::{Frame, Pipe};
 use super::signals::Signals;
 use super::{Failure, MAX_MESSAGE_BYTES, ProcessSettings};
+
+/// To write what was said before a connection was ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Starts the child and the two tasks that move its messages.
 pub(super) fn connect(
@@ -37,7 +43,8 @@ fn run(
     tokio::spawn(read_lines(reader, pipe, backend.to_owned()));
 }
 
-/// Ends, and so closes the child's standard input, when the connection is lost.
+/// Ends, and so closes the child's standard input, when the connection is lost. What was said before and starts
+/// nothing, that a call is given up above all, is still written.
 async fn write_frames(
     mut writer: impl AsyncWrite + Unpin,
     mut frames: mpsc::Receiver<Frame>,
@@ -45,10 +52,11 @@ async fn write_frames(
 ) {
     loop {
         let frame = tokio::select! {
-            frame = frames.recv() => frame,
+            biased;
             _ = signals.lost() => None,
+            frame = frames.recv() => frame,
         };
-        let Some(frame) = frame else { return };
+        let Some(frame) = frame else { return write_rest(writer, frames).await };
         if let Some(call) = &frame.call {
             call.start();
         }
@@ -60,6 +68,19 @@ async fn write_frames(
             return signals.lose(format!("failed to write to the process: {error}"));
         }
     }
+}
+
+async fn write_rest(mut writer: impl AsyncWrite + Unpin, mut frames: mpsc::Receiver<Frame>) {
+    let writing = async {
+        while let Ok(frame) = frames.try_recv() {
+            // The caller of a request has been told that it was not sent.
+            if frame.call.is_none() && write_line(&mut writer, &frame.text).await.is_err() {
+                return;
+            }
+        }
+    };
+    // A process that reads nothing is not waited for.
+    let _ = timeout(LAST_WORDS, writing).await;
 }
 
 async fn write_line(writer: &mut (impl AsyncWrite + Unpin), text: &Bytes) -> std::io::Result<()> {
@@ -141,6 +162,18 @@ mod tests {
         drop(theirs);
         assert!(matches!(reply.next().await, WireEvent::Failed(_)));
         assert!(pipe.signals().is_lost());
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_the_end_is_written_and_no_request() {
+        let (pipe, mut theirs) = pair();
+        let _reply = pipe.start(&Outgoing::new(1, "x", None)).unwrap();
+        pipe.notify("notifications/cancelled", None);
+        // On this one thread the writer has not had its turn yet.
+        pipe.lose("not needed any more");
+        let mut written = String::new();
+        theirs.read_to_string(&mut written).await.unwrap();
+        assert_eq!(written, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\"}\n");
     }
 
     #[tokio::test]

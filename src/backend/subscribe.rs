@@ -23,37 +23,59 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Keeps the backend's subscriptions equal to what is wanted, for as long as the connection lives.
 /// Ends at once if the backend has no resources; one that takes no subscriptions says so itself.
 pub(super) async fn keep_subscribed(connection: Arc<Connection>, watched: Arc<Watched>) {
-    if !connection.agreement().offers("resources") {
-        return;
-    }
-    let signals = connection.signals().clone();
-    let mut wanted = watched.wanted();
-    let mut keeper = Keeper { connection, known: BTreeMap::new() };
-    loop {
-        let goal = wanted.borrow_and_update().clone();
-        tokio::select! {
-            () = keeper.reach(&goal) => {}
-            _ = signals.lost() => return,
-        }
-        watched.settle(goal.serial, keeper.refused());
-        let is_behind = keeper.known.len() < goal.uris.len();
-        tokio::select! {
-            changed = wanted.changed() => if changed.is_err() { return },
-            // The backend opened a session that knows of nothing.
-            () = signals.renewed() => keeper.known.clear(),
-            () = sleep(AGAIN), if is_behind => {}
-            _ = signals.lost() => return,
-        }
+    if connection.agreement().offers("resources") {
+        Keeper::new(connection, true).keep(&watched).await;
     }
 }
 
+/// Has a process beside the shared one tell of what is watched: nobody else knows what a call changes in it.
+/// Comes back when the process knows what is wanted now.
+pub(super) async fn subscribe_beside(connection: Arc<Connection>, watched: Arc<Watched>) {
+    if !connection.agreement().offers("resources") {
+        return;
+    }
+    connection.signals().report_to(Arc::clone(&watched));
+    let mut keeper = Keeper::new(connection, false);
+    let goal = watched.wanted().borrow().clone();
+    keeper.reach(&goal).await;
+    tokio::spawn(async move { keeper.keep(&watched).await });
+}
 struct Keeper {
     connection: Arc<Connection>,
     /// What the backend said to each subscription.
     known: BTreeMap<Arc<str>, Result<(), RawJson>>,
+    /// Whether what this connection's server says is the backend's word.
+    speaks_for_all: bool,
 }
 
 impl Keeper {
+    fn new(connection: Arc<Connection>, speaks_for_all: bool) -> Self {
+        Self { connection, known: BTreeMap::new(), speaks_for_all }
+    }
+
+    async fn keep(&mut self, watched: &Watched) {
+        let signals = self.connection.signals().clone();
+        let mut wanted = watched.wanted();
+        loop {
+            let goal = wanted.borrow_and_update().clone();
+            tokio::select! {
+                () = self.reach(&goal) => {}
+                _ = signals.lost() => return,
+            }
+            if self.speaks_for_all {
+                watched.settle(goal.serial, self.refused());
+            }
+            let is_behind = self.known.len() < goal.uris.len();
+            tokio::select! {
+                changed = wanted.changed() => if changed.is_err() { return },
+                // The backend opened a session that knows of nothing.
+                () = signals.renewed() => self.known.clear(),
+                () = sleep(AGAIN), if is_behind => {}
+                _ = signals.lost() => return,
+            }
+        }
+    }
+
     async fn reach(&mut self, goal: &Wanted) {
         let gone: Vec<_> = self.known.extract_if(.., |uri, _| !goal.uris.contains(uri)).collect();
         let gone = gone.into_iter().filter(|(_, said)| said.is_ok()).map(|(uri, _)| uri);
@@ -125,18 +147,39 @@ mod tests {
         (text(&request["method"]), text(&request["params"]["uri"]))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn each_difference_is_told_once_and_all_of_it_to_a_new_session() {
-        let (pipe, mut frames) = Pipe::new(Signals::default(), false);
+    /// A pipe, what is written to it, and the connection over it.
+    fn connected() -> (Pipe, Receiver<Frame>, Arc<Connection>) {
+        let (pipe, frames) = Pipe::new(Signals::default(), false);
         let agreement = Agreement {
             revision: Revision::LATEST_LEGACY,
             capabilities: RawJson::of(&json!({"resources": {"subscribe": true}})),
             instructions: None,
         };
         let connection = Connection::new(Wire::Pipe(pipe.clone()), agreement, Ids::default());
+        (pipe, frames, Arc::new(connection))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_beside_the_shared_one_knows_what_is_watched_before_it_is_called() {
+        let (pipe, mut frames, connection) = connected();
         let watched = Arc::new(Watched::default());
         watched.want(&"a://1".into());
-        tokio::spawn(keep_subscribed(Arc::new(connection), Arc::clone(&watched)));
+        let beside = tokio::spawn(subscribe_beside(connection, Arc::clone(&watched)));
+        let refusal = ("error", json!({"code": -32002, "message": "no"}));
+        assert_eq!(serve(&pipe, &mut frames, refusal).await.1, "a://1");
+        beside.await.unwrap();
+        // Its refusal is not the backend's.
+        assert_eq!(watched.settled(), (0, Vec::new()));
+        watched.want(&"a://2".into());
+        assert_eq!(serve(&pipe, &mut frames, ("result", json!({}))).await.1, "a://2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_difference_is_told_once_and_all_of_it_to_a_new_session() {
+        let (pipe, mut frames, connection) = connected();
+        let watched = Arc::new(Watched::default());
+        watched.want(&"a://1".into());
+        tokio::spawn(keep_subscribed(connection, Arc::clone(&watched)));
         let asked = |name: &str, uri: &str| (name.to_owned(), uri.to_owned());
 
         let ok = || ("result", json!({}));
