@@ -52,6 +52,7 @@
 //! | tokens of clients | `server/auth.rs` |
 //! | every metric | `telemetry/names.rs` |
 //! | the configuration's schema | `config/file.rs` |
+//! | how a changed file comes into force | `gateway/reload.rs` |
 
 pub mod backend;
 pub mod catalog;

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::protocol::{ClientCapabilities, Era, ParamHeader, RawJson, Revision};
 use crate::resilience::{Bulkhead, Permit, Place, SharedBreaker, Transition};
@@ -23,6 +23,9 @@ use super::state::{Ready, unix_seconds};
 use super::watched::Watched;
 use super::wire::Outgoing;
 use super::{BackendSettings, Call, Failure, FailureKind, Offer, Sent, Snapshot, State, TransportSettings};
+
+/// Between two looks whether the last call of a backend that was taken out is over.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
 /// Told whenever a backend's state or offer changed.
 pub type Changed = Arc<dyn Fn() + Send + Sync>;
@@ -46,6 +49,8 @@ pub struct Backend {
     fetched_at: AtomicU64,
     restarts: AtomicU64,
     changed: Changed,
+    /// Another one has its name now, or nobody: what becomes of it is not told any more.
+    is_retired: AtomicBool,
 }
 
 impl Backend {
@@ -68,6 +73,7 @@ impl Backend {
             restarts: AtomicU64::new(0),
             settings,
             changed,
+            is_retired: AtomicBool::new(false),
         };
         backends::state(backend.name(), backend.state.borrow().label());
         backends::begin(backend.name());
@@ -187,6 +193,25 @@ impl Backend {
         }
     }
 
+    /// Takes it out of sight: from now on it tells nothing of itself. For one that gets no new calls.
+    pub fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until no call is in flight, at most for as long as the longest call may take.
+    pub async fn drained(&self) {
+        let idle = async {
+            // First a wait: a call may just have been given this backend.
+            loop {
+                sleep(DRAIN_LOOK).await;
+                if !self.is_busy() {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(self.settings.timeouts.total, idle).await;
+    }
+
     /// Whether calls are in flight.
     pub(super) fn is_busy(&self) -> bool {
         self.bulkhead.in_flight() > 0
@@ -196,6 +221,7 @@ impl Backend {
     pub(super) fn breaker_moved(&self, transition: Option<Transition>) {
         let circuit = match transition {
             None => return,
+            Some(_) if self.is_retired.load(Ordering::Relaxed) => return,
             Some(Transition::Tripped { cause, open_for }) => {
                 let (backend, cause) = (self.name(), cause.as_str());
                 tracing::warn!(backend, cause, open_ms = open_for.as_millis(), "the circuit opened");
@@ -223,9 +249,12 @@ impl Backend {
         if let State::Down { reason, .. } = &state {
             *self.last_error.lock() = Some(reason.clone());
         }
-        backends::state(self.name(), state.label());
+        let label = state.label();
         self.state.send_replace(state);
-        (self.changed)();
+        if !self.is_retired.load(Ordering::Relaxed) {
+            backends::state(self.name(), label);
+            (self.changed)();
+        }
     }
 
     /// A new connection says nothing good or bad of calls before it.

@@ -80,7 +80,7 @@ async fn mirror(mut config: Config, url: &Url, token: Option<&SecretString>) -> 
         settings: BackendSettings::new(name, TransportSettings::Http { remote, process: None }),
         exposure: ExposureSettings { backend: name.to_owned(), ..ExposureSettings::default() },
         identity: String::new(),
-        revision: 0,
+        revision: String::new(),
     }];
     let gateway = Gateway::start(config, Keep::Nothing)?;
     gateway.first_attempts(START).await;

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -32,11 +34,12 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
     telemetry::install();
     process::build_info(env!("CARGO_PKG_VERSION"), None);
     count_panics();
-    let shutdown = CancellationToken::new();
+    let (shutdown, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
     tokio::spawn(signals(shutdown.clone()));
+    tokio::spawn(hangups(Arc::clone(&reload)));
     if options.stdio {
         // No operators' listener: each client that starts a gateway of its own would fight for its port.
-        Gateway::start(config, Keep::Catalog)?.serve_stdio(shutdown).await?;
+        Gateway::start(config, Keep::Catalog)?.reload_on(reload).serve_stdio(shutdown).await?;
         return Ok(ExitCode::SUCCESS);
     }
     warn_of_exposure(&config);
@@ -46,8 +49,8 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
         false => None,
     };
     let address = clients.local_addr().context("failed to read the address listened on")?;
-    let gateway = Gateway::start(config, Keep::Catalog)?;
-    let router = std::sync::Arc::clone(gateway.router());
+    let gateway = Gateway::start(config, Keep::Catalog)?.reload_on(reload);
+    let router = Arc::clone(gateway.router());
     let about = banner::About::of(&gateway, address, operators.as_ref());
     // Clients are served at once; the summary follows when there is something to sum up.
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(banner::show(router, about, SUMMARY)));
@@ -74,10 +77,18 @@ async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// The first SIGTERM, SIGINT or SIGHUP (a terminal that closes) drains; the second ends the process.
+/// SIGHUP asks for the configuration to be read again, whether or not its file changed.
+async fn hangups(reload: Arc<Notify>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        reload.notify_one();
+    }
+}
+
+/// The first SIGTERM or SIGINT drains; the second ends the process.
 async fn signals(shutdown: CancellationToken) {
-    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = kinds else {
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let [Ok(mut terminate), Ok(mut interrupt)] = kinds else {
         tracing::error!("signals cannot be received; only SIGKILL will stop this process");
         return;
     };
@@ -85,7 +96,6 @@ async fn signals(shutdown: CancellationToken) {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
         }
         if round == 0 {
             tracing::info!("stopping: calls in flight are finished; once more to stop at once");

@@ -105,7 +105,7 @@ fn the_shipped_file_has_three_backends_and_a_port_of_its_own_for_each_that_asks(
 fn reading_an_unchanged_file_again_changes_no_backend() {
     let config = load(&Path::new(ROOT).join("gateway.yaml")).unwrap();
     let again = reload(&config).unwrap();
-    let revisions = |config: &Config| config.backends.iter().map(|b| b.revision).collect::<Vec<_>>();
+    let revisions = |config: &Config| config.backends.iter().map(|b| b.revision.clone()).collect::<Vec<_>>();
     assert_eq!(revisions(&config), revisions(&again));
 }
 

@@ -9,6 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 mod check;
+mod diff;
 mod excerpt;
 mod file;
 mod normalise;
@@ -20,11 +21,14 @@ mod rule;
 mod schema;
 mod secrets;
 mod tree;
+mod watch;
 mod wording;
 mod yaml;
 
+pub use diff::{Change, Diff};
 pub use problem::{Excerpt, Problem, Problems};
 pub use schema::json_schema;
+pub use watch::Watch;
 
 use excerpt::Text;
 use problem::Finding;
@@ -62,6 +66,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The file this was read from, as it was named.
     pub path: PathBuf,
+    /// Every other file that was read for it, as `${file:…}` named them; absolute.
+    pub files: Vec<PathBuf>,
     free_ports: BTreeMap<String, u16>,
 }
 
@@ -78,6 +84,7 @@ impl Config {
             sealing_keys: Vec::new(),
             state_dir: PathBuf::new(),
             path: path.to_owned(),
+            files: Vec::new(),
             free_ports: BTreeMap::new(),
         }
     }
@@ -93,9 +100,9 @@ pub struct BackendConfig {
     /// Digest of how the server is reached, the same in every run: what was kept of another server
     /// under this name is not shown as this one's.
     pub identity: String,
-    /// Differs when anything about this backend does, its defaults and what its references stand
-    /// for included. Compare it within one run of the program only.
-    pub revision: u64,
+    /// Digest of everything but the exposure, defaults and what references stand for included, the same in
+    /// every run. It is made of secrets too: it belongs into no log and no answer.
+    pub revision: String,
 }
 
 /// Reads the configuration file at `path`, taking references from the process's environment.
@@ -106,12 +113,22 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
     load_with(path, BTreeMap::new())
 }
 
-/// Reads the file of `previous` again; a backend that has a free port keeps it.
+/// Reads the file of `previous` again. A backend that has a free port keeps it, unless the backend changed:
+/// what is launched anew listens beside what it replaces.
 ///
 /// # Errors
 /// Everything wrong with the file; `previous` stays as good as it was.
 pub fn reload(previous: &Config) -> Result<Config, Problems> {
-    load_with(&previous.path, previous.free_ports.clone())
+    let path = &previous.path;
+    let text = read_text(path).map_err(|error| Problems::unreadable(path, &error))?;
+    let config = read(path, &text, &variable, previous.free_ports.clone())?;
+    let mut ports = config.free_ports.clone();
+    let diff = Diff::between(previous, &config);
+    ports.retain(|name, _| diff.change_of(name) != Some(Change::Altered));
+    if ports.len() == config.free_ports.len() {
+        return Ok(config);
+    }
+    read(path, &text, &variable, ports)
 }
 
 /// Reads `text` as if it were the file at `path`, with `env` for the environment.
@@ -124,8 +141,11 @@ pub fn parse(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> R
 
 fn load_with(path: &Path, ports: BTreeMap<String, u16>) -> Result<Config, Problems> {
     let text = read_text(path).map_err(|error| Problems::unreadable(path, &error))?;
-    let env = |name: &str| std::env::var(name).ok();
-    read(path, &text, &env, ports)
+    read(path, &text, &variable, ports)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn read_text(path: &Path) -> std::io::Result<String> {
@@ -146,13 +166,14 @@ fn read(
     let root =
         yaml::parse(text).map_err(|finding| Problems::new(path, &Text::unread(text), vec![finding]))?;
     let shown = Text::new(text, &root);
-    let mut sources = Sources { env, directory: &resolve::directory(path), ports, listeners: Vec::new() };
+    let directory = resolve::directory(path);
+    let mut sources = Sources { env, directory: &directory, ports, listeners: Vec::new(), files: Vec::new() };
     let mut findings = Vec::new();
     let root = checked(root, &mut sources, &mut findings);
     if !findings.is_empty() {
         return Err(Problems::new(path, &shown, findings));
     }
-    resolve::config(&root, path, sources.ports)
+    resolve::config(&root, path, sources)
         .map_err(|message| Problems::new(path, &shown, vec![Finding::new(root.span, message)]))
 }
 

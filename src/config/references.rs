@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -24,6 +24,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) ports: BTreeMap<String, u16>,
     /// Keeps new ports taken until all are given out, so that no two are the same.
     pub(crate) listeners: Vec<TcpListener>,
+    /// The files that were asked for, whether or not they could be read.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Replaces every reference in `root`.
@@ -124,8 +126,9 @@ fn expand(text: &str, backend: Option<&str>, sources: &mut Sources<'_>) -> Resul
 
 fn look_up(reference: &str, backend: Option<&str>, sources: &mut Sources<'_>) -> Result<String, Unresolved> {
     if let Some(path) = reference.strip_prefix("file:") {
-        return read_file(&sources.directory.join(path))
-            .map_err(|reason| Unresolved::File(path.to_owned(), reason));
+        let file = sources.directory.join(path);
+        sources.files.push(file.clone());
+        return read_file(&file).map_err(|reason| Unresolved::File(path.to_owned(), reason));
     }
     if reference == "free_port" {
         let backend = backend.ok_or(Unresolved::PortOutsideBackend)?;

@@ -1,14 +1,13 @@
 //! What does a checked file mean: paths made absolute, combinations turned into types.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
-use serde_json::Value;
 use url::Url;
 
 use super::file::{BackendSection, File, TransportKind};
+use super::references::Sources;
 use super::tree::Node;
 use super::{BackendConfig, Config};
 use crate::backend::{BackendSettings, ProcessSettings, RemoteSettings, TransportSettings};
@@ -22,17 +21,15 @@ pub(crate) fn directory(path: &Path) -> PathBuf {
 
 /// Turns a tree in which no problem was found into the configuration; the error is one the
 /// checks should have found.
-pub(crate) fn config(root: &Node, path: &Path, free_ports: BTreeMap<String, u16>) -> Result<Config, String> {
+pub(crate) fn config(root: &Node, path: &Path, sources: Sources<'_>) -> Result<Config, String> {
+    let free_ports = sources.ports;
     let directory = directory(path);
-    let value = root.to_value();
-    let revisions = revisions(&value);
-    let mut file: File = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let mut file: File = serde_json::from_value(root.to_value()).map_err(|error| error.to_string())?;
     let mut backends = Vec::new();
     for entry in root.get("backends").map(Node::entries).unwrap_or_default() {
         if let Some(section) = file.backends.remove(&entry.key) {
-            let revision = revisions.get(&entry.key).copied().unwrap_or_default();
             let free_port = free_ports.get(&entry.key).copied();
-            backends.push(backend(&entry.key, section, &directory, (revision, free_port))?);
+            backends.push(backend(&entry.key, section, &directory, free_port)?);
         }
     }
     let state_dir = file.state_dir.unwrap_or_else(|| PathBuf::from(".switchyard"));
@@ -46,30 +43,38 @@ pub(crate) fn config(root: &Node, path: &Path, free_ports: BTreeMap<String, u16>
         sealing_keys: file.sealing_keys.into_iter().map(SecretString::from).collect(),
         state_dir: directory.join(state_dir),
         path: path.to_owned(),
+        files: sources.files,
         free_ports,
     })
 }
 
-fn revisions(root: &Value) -> BTreeMap<String, u64> {
-    let backends = root.get("backends").and_then(Value::as_object);
-    backends
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| {
-            let mut hasher = DefaultHasher::new();
-            value.to_string().hash(&mut hasher);
-            (name.clone(), hasher.finish())
-        })
-        .collect()
+/// The keys of a backend that say how it is shown, not how it is reached and protected.
+const EXPOSURE: [&str; 6] = ["prefix", "expose", "hide", "rename", "description", "validate_arguments"];
+
+/// Of what the entry means, so that a default that is spelled out changes nothing.
+fn revision(section: &BackendSection, free_port: Option<u16>) -> String {
+    let meant = serde_json::to_value(section).unwrap_or_default();
+    let members = meant.as_object().into_iter().flatten();
+    let members = members.filter(|(key, _)| !EXPOSURE.contains(&key.as_str()));
+    digest(members.map(|(key, value)| format!("{key}={value}\n")).collect(), free_port)
+}
+
+/// A digest that is the same in every run: of the text without the port that was free that time.
+fn digest(mut text: String, free_port: Option<u16>) -> String {
+    if let Some(port) = free_port {
+        text = text.replace(&port.to_string(), "${free_port}");
+    }
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn backend(
     name: &str,
     section: BackendSection,
     directory: &Path,
-    (revision, free_port): (u64, Option<u16>),
+    free_port: Option<u16>,
 ) -> Result<BackendConfig, String> {
-    let identity = identity(&section, free_port);
+    let (identity, revision) = (identity(&section, free_port), revision(&section, free_port));
     let transport =
         transport(&section, directory).ok_or_else(|| format!("backend `{name}` has no usable transport"))?;
     Ok(BackendConfig {
@@ -100,12 +105,7 @@ fn backend(
 fn identity(section: &BackendSection, free_port: Option<u16>) -> String {
     let url = section.url.as_deref().map(|url| url.split(['?', '#']).next().unwrap_or_default());
     let parts = [section.command.as_deref(), section.cwd.as_deref().and_then(Path::to_str), url];
-    let mut text = format!("{parts:?} {:?}", section.args);
-    if let Some(port) = free_port {
-        text = text.replace(&port.to_string(), "${free_port}");
-    }
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest(format!("{parts:?} {:?}", section.args), free_port)
 }
 
 fn transport(section: &BackendSection, directory: &Path) -> Option<TransportSettings> {

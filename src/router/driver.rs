@@ -91,11 +91,7 @@ impl Driver {
     pub(super) async fn call(&mut self, target: Target, rounds: u32) -> Option<Event> {
         let caller = &self.inbound.caller;
         let wants = Wants { era: caller.revision.era(), capabilities: self.capabilities() };
-        let admission = match self.router.backend(&target.route.backend) {
-            Some(backend) => backend.admit(wants).await,
-            None => Err(Failure::unavailable("the backend was taken out of the configuration")),
-        };
-        match admission {
+        match self.router.admit(&target.route.backend, wants).await {
             Ok(admission) => {
                 let id = admission.draw_id();
                 let params = hop::outward(&target, &self.inbound, admission.revision(), id);

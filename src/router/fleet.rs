@@ -8,6 +8,7 @@ use crate::catalog::{ExposureSettings, KeptListing, Listing, SEPARATOR};
 use crate::protocol::{Era, RawJson, tasks};
 
 /// One backend with all that the router knows of it.
+#[derive(Clone)]
 pub struct Member {
     /// The backend.
     pub backend: Arc<Backend>,
@@ -48,7 +49,7 @@ impl Member {
     }
 
     /// What to keep for the next start.
-    pub(super) fn to_keep(&self) -> Option<KeptListing> {
+    pub fn to_keep(&self) -> Option<KeptListing> {
         let Some(offer) = self.backend.offer() else { return self.kept.clone() };
         Some(KeptListing {
             identity: self.identity.clone(),
@@ -99,7 +100,8 @@ impl Fleet {
         })
     }
 
-    pub(super) fn member(&self, name: &str) -> Option<&Member> {
+    /// The one of this name.
+    pub fn member(&self, name: &str) -> Option<&Member> {
         self.by_name.get(name).and_then(|at| self.members.get(*at))
     }
 

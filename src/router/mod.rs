@@ -17,6 +17,7 @@
 //! | `convert/` | what is changed in an answer so that this client can read it? |
 //! | `failure.rs` | how is a call answered that no backend answered? |
 //! | `fleet.rs` | which backends are there, and what was last known of each? |
+//! | `replace.rs` | how do other backends take the place of these? |
 //! | `refresh.rs` | when does the catalog change, and who is told? |
 //! | `tasks/` | how does a client follow a call that goes on as a task? |
 //! | `subscriptions.rs`, `updates.rs` | who is told when a resource changes, and how does a client ask to be? |
@@ -35,6 +36,7 @@ mod hop;
 mod parking;
 mod question;
 mod refresh;
+mod replace;
 mod request;
 #[expect(clippy::module_inception, reason = "the room's main type lives in the file of its name")]
 mod router;

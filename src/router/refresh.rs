@@ -93,9 +93,10 @@ impl Router {
 
     /// Merges once and tells clients what changed.
     pub fn refresh(&self) {
+        let _refreshing = self.refreshing.lock();
         let old = self.catalog();
         let fleet = self.fleet();
-        let new = merge(old.generation() + 1, self.settings(), &fleet);
+        let new = merge(old.generation() + 1, &self.settings(), &fleet);
         let changed = new.changed_since(&old);
         for warning in new.warnings() {
             if !old.warnings().contains(warning) {

@@ -32,7 +32,7 @@ type Counted = (Routed, Arc<str>, Arc<str>);
 
 /// Routes requests to backends and answers lists from the catalog, without asking anybody.
 pub struct Router {
-    settings: CatalogSettings,
+    settings: ArcSwap<CatalogSettings>,
     fleet: ArcSwap<Fleet>,
     catalog: ArcSwap<Catalog>,
     counters: watch::Sender<Counters>,
@@ -40,9 +40,11 @@ pub struct Router {
     metrics: DashMap<Counted, Arc<CallMetrics>>,
     /// What was last written to disk.
     kept: Mutex<BTreeMap<String, KeptListing>>,
-    sealer: Sealer,
+    sealer: ArcSwap<Sealer>,
     parking: Arc<Parking>,
     registry: Mutex<Registry>,
+    /// Held while the catalog is made anew, so that the newest is never replaced by an older one.
+    pub(super) refreshing: Mutex<()>,
 }
 
 /// One page of a list, ready to be put into a result.
@@ -63,15 +65,16 @@ impl Router {
     pub fn new(settings: CatalogSettings, fleet: Fleet, sealer: Sealer) -> Arc<Self> {
         let catalog = merge(1, &settings, &fleet);
         let router = Arc::new(Self {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             fleet: ArcSwap::from_pointee(fleet),
             catalog: ArcSwap::from_pointee(catalog),
             counters: watch::Sender::default(),
             metrics: DashMap::new(),
             kept: Mutex::default(),
-            sealer,
+            sealer: ArcSwap::from_pointee(sealer),
             parking: Arc::default(),
             registry: Mutex::default(),
+            refreshing: Mutex::default(),
         });
         router.backends().iter().for_each(|backend| router.hear_updates(backend));
         router
@@ -148,8 +151,18 @@ impl Router {
         self.fleet.load().members().iter().map(|member| Arc::clone(&member.backend)).collect()
     }
 
-    pub(super) fn sealer(&self) -> &Sealer {
-        &self.sealer
+    /// Seals with other keys from now on.
+    pub fn seal_with(&self, sealer: Sealer) {
+        self.sealer.store(Arc::new(sealer));
+    }
+
+    /// Every backend with what is known of it.
+    pub fn fleet(&self) -> Arc<Fleet> {
+        self.fleet.load_full()
+    }
+
+    pub(super) fn sealer(&self) -> Arc<Sealer> {
+        self.sealer.load_full()
     }
 
     pub(super) fn parking(&self) -> &Arc<Parking> {
@@ -160,12 +173,18 @@ impl Router {
         &self.registry
     }
 
-    pub(super) fn settings(&self) -> &CatalogSettings {
-        &self.settings
+    pub(super) fn settings(&self) -> Arc<CatalogSettings> {
+        self.settings.load_full()
     }
 
-    pub(super) fn fleet(&self) -> Arc<Fleet> {
-        self.fleet.load_full()
+    pub(super) fn set_settings(&self, settings: CatalogSettings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    pub(super) fn set_fleet(&self, fleet: Fleet) {
+        // Names that nobody can call any more are counted no longer.
+        self.metrics.retain(|(_, backend, _), _| fleet.backend(backend).is_some());
+        self.fleet.store(Arc::new(fleet));
     }
 
     pub(super) fn replace_catalog(&self, catalog: Catalog) {

@@ -89,6 +89,11 @@ impl Registry {
         true
     }
 
+    /// The resources of `backend` that somebody watches, by its own names.
+    pub(super) fn of_backend(&self, backend: &str) -> Vec<Arc<str>> {
+        self.by_backend.get(backend).into_iter().flat_map(|watchers| watchers.keys().cloned()).collect()
+    }
+
     /// Takes an interest out; `true` if it was the last one in this resource.
     pub(super) fn remove(&mut self, backend: &str, local: &str, interest: &Interest) -> bool {
         let Some(resources) = self.by_backend.get_mut(backend) else { return false };

@@ -134,6 +134,8 @@ impl Router {
         }
         let interest = Interest { mailbox: Arc::clone(&updates.mailbox), uri: Arc::clone(&uri) };
         let mut registry = self.registry().lock();
+        // Under the lock, because a reload that replaces the backend hands its interests over under it.
+        let backend = self.backend(&route.backend).unwrap_or(backend);
         if !registry.add(&route.backend, &route.local, interest.clone()) {
             return Err(RpcError::internal("too many resources are watched; try again later"));
         }

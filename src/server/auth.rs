@@ -45,6 +45,14 @@ impl Authenticator {
         self.clients.is_empty()
     }
 
+    /// Whether a session of `principal` may go on.
+    pub(super) fn knows(&self, principal: &Principal) -> bool {
+        match self.is_open() {
+            true => *principal == Principal::anonymous(),
+            false => self.clients.iter().any(|(known, _)| known == principal),
+        }
+    }
+
     /// Checks the bearer token of a request. Every known hash is compared, in constant time, so that
     /// the time taken tells nothing about which one came close.
     pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Error> {

@@ -87,10 +87,18 @@ impl Server {
         })
     }
 
-    /// Applies changed settings to requests from now on; sessions stay. The address listened on and the
-    /// bound on connections are fixed when listening begins.
+    /// Applies changed settings to requests from now on; sessions stay, but those of clients that are not
+    /// let in any more end. The address listened on, the bound on connections and the time for headers are
+    /// fixed when listening begins.
     pub fn reconfigure(&self, settings: &ServerSettings, clients: &BTreeMap<String, ClientSettings>) {
-        self.policy.store(Arc::new(Policy::new(settings, clients)));
+        let policy = Policy::new(settings, clients);
+        self.sessions.end_unless(|principal| policy.authenticator.knows(principal));
+        self.policy.store(Arc::new(policy));
+    }
+
+    /// Cancelled when the gateway begins to drain.
+    pub fn draining(&self) -> CancellationToken {
+        self.shutdown.clone()
     }
 
     /// Whether the gateway stops.

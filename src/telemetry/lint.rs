@@ -28,6 +28,7 @@ fn full_page() -> String {
     backends::catalog_tokens("full", 1200);
     let _session = process::session_opened("http");
     process::catalog_generation(7);
+    process::config_generation(1);
     process::http_request("mcp", 200);
     process::auth_failure();
     process::refused("host");

@@ -1,6 +1,7 @@
 //! Where do log lines go? To standard error: standard output may be a transport.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -9,6 +10,9 @@ use super::settings::{LogFormat, LogLevel, LogSettings};
 
 /// The variable that overrides the configured level.
 const VARIABLE: &str = "RUST_LOG";
+
+/// Replaces the filter of the lines that are written.
+static REPLACE: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
 
 /// Why nothing will be logged as asked.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +35,34 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
         .with_writer(lines_to_stderr)
         .with_env_filter(filter(settings.level, &over)?);
     let begun = match settings.format {
-        LogFormat::Text => lines.with_ansi(colours()).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(colours()).with_filter_reloading();
+            let handle = lines.reload_handle();
+            lines.try_init().map(|()| hold(move |filter| drop(handle.reload(filter))))
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_span_list(false).with_filter_reloading();
+            let handle = lines.reload_handle();
+            lines.try_init().map(|()| hold(move |filter| drop(handle.reload(filter))))
+        }
     };
     if begun.is_err() {
         tracing::debug!("log lines are already written, as was asked first");
     }
     Ok(())
+}
+
+/// Writes lines from `level` on from now on, unless `RUST_LOG` says otherwise.
+pub fn set_level(level: LogLevel) {
+    let over = std::env::var(VARIABLE).unwrap_or_default();
+    // An override that is no filter was refused at the start.
+    if let (Some(replace), Ok(filter)) = (REPLACE.get(), filter(level, &over)) {
+        replace(filter);
+    }
+}
+
+fn hold(replace: impl Fn(EnvFilter) + Send + Sync + 'static) {
+    let _ = REPLACE.set(Box::new(replace));
 }
 
 /// Standard error; on a terminal each line first wipes what a progress display left on its line.

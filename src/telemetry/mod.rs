@@ -30,7 +30,7 @@ mod settings;
 mod lint;
 
 pub use calls::{CallMetrics, InFlight, Outcome};
-pub use logs::{LogError, init};
+pub use logs::{LogError, init, set_level};
 pub use names::{DECLARED, Declared, Kind};
 pub use recorder::{Metrics, install};
 pub use settings::{LogFormat, LogLevel, LogSettings};

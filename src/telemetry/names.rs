@@ -80,6 +80,14 @@ declare! {
 
     Gauge Count CATALOG_GENERATION "switchyard_catalog_generation" []
         "Generation of the catalog being served; grows with every change."
+    Counter Count CONFIG_RELOADS "switchyard_config_reloads_total" ["result"]
+        "Changed configurations, by what became of them: applied or refused."
+    Gauge Count CONFIG_VALID "switchyard_config_last_reload_successful" []
+        "1 if the configuration in force is the one in the file, 0 if the file was refused."
+    Gauge Seconds CONFIG_APPLIED "switchyard_config_last_applied_timestamp_seconds" []
+        "When the configuration in force was applied, in seconds since 1970."
+    Gauge Count CONFIG_GENERATION "switchyard_config_generation" []
+        "Number of the configuration in force: 1 at the start, one more with each that is applied."
     Gauge Count SESSIONS "switchyard_sessions" ["transport"]
         "Client sessions that are open."
     Counter Count HTTP_REQUESTS "switchyard_http_requests_total" ["endpoint", "status"]

@@ -7,8 +7,8 @@ use metrics::{Counter, Gauge};
 use parking_lot::RwLock;
 
 use super::names::{
-    AUTH_FAILURES, BUILD_INFO, CATALOG_GENERATION, HTTP_REQUESTS, PANICS, PROCESS_START_TIME,
-    REFUSED_REQUESTS, SESSIONS,
+    AUTH_FAILURES, BUILD_INFO, CATALOG_GENERATION, CONFIG_APPLIED, CONFIG_GENERATION, CONFIG_RELOADS,
+    CONFIG_VALID, HTTP_REQUESTS, PANICS, PROCESS_START_TIME, REFUSED_REQUESTS, SESSIONS,
 };
 use super::recorder::{counter, gauge};
 
@@ -42,6 +42,30 @@ pub fn panicked() {
 /// Shows which generation of the catalog is served.
 pub fn catalog_generation(generation: u64) {
     gauge(&CATALOG_GENERATION, []).set(generation as f64);
+}
+
+/// Shows which configuration is in force from now on.
+pub fn config_generation(generation: u64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    gauge(&CONFIG_GENERATION, []).set(generation as f64);
+    gauge(&CONFIG_APPLIED, []).set(now.as_secs_f64());
+    gauge(&CONFIG_VALID, []).set(1);
+}
+
+/// Counts a changed configuration that is in force now.
+pub fn config_applied() {
+    counter(&CONFIG_RELOADS, ["applied"]).increment(1);
+}
+
+/// Counts a configuration that was refused.
+pub fn config_refused() {
+    counter(&CONFIG_RELOADS, ["refused"]).increment(1);
+    gauge(&CONFIG_VALID, []).set(0);
+}
+
+/// Shows that the file says what is in force.
+pub fn config_valid() {
+    gauge(&CONFIG_VALID, []).set(1);
 }
 
 /// Shows what is running; without a `revision` that label is left empty.
@@ -86,6 +110,9 @@ pub(super) fn started() {
 pub(super) fn keep() {
     for metric in [&AUTH_FAILURES, &PANICS] {
         counter(metric, []).increment(0);
+    }
+    for result in ["applied", "refused"] {
+        counter(&CONFIG_RELOADS, [result]).increment(0);
     }
     for (_, _, counter) in &*ANSWERED.read() {
         counter.increment(0);

@@ -9,6 +9,7 @@ mod http;
 mod ids;
 mod isolation;
 mod param_headers;
+mod reload;
 mod rooms;
 mod sse_pair;
 mod subscriptions;

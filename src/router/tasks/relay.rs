@@ -27,7 +27,7 @@ impl Driver {
         let params = self.inbound.params.as_ref().and_then(Object::parse).unwrap_or_default();
         let shown = params.get("taskId").and_then(RawJson::string).ok_or_else(unknown)?;
         let principal = self.inbound.caller.principal.name();
-        let id = TaskId::open(self.router.sealer(), &shown, principal)?;
+        let id = TaskId::open(&self.router.sealer(), &shown, principal)?;
         let route =
             Route { backend: id.backend.into(), local: id.local.into(), qualified: shown.as_ref().into() };
         Ok(Target { route, tool: None, params })
@@ -47,7 +47,7 @@ impl Driver {
             return Err(RpcError::internal("the backend made a task for a client that has none").to_json());
         }
         let id = TaskId { backend: target.route.backend.to_string(), local };
-        let sealed = id.seal(self.router.sealer(), self.inbound.caller.principal.name());
+        let sealed = id.seal(&self.router.sealer(), self.inbound.caller.principal.name());
         let sealed = sealed.ok_or_else(|| RpcError::internal("failed to seal the id of a task").to_json())?;
         object.set("taskId", RawJson::of(&sealed));
         Ok(object.to_json())

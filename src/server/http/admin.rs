@@ -31,6 +31,8 @@ pub struct Admin {
     pub server: Arc<Server>,
     /// Writes all metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// What there is to say of the configuration in force.
+    pub config: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
 }
 
 impl std::fmt::Debug for Admin {
@@ -98,6 +100,7 @@ impl Admin {
         let server = &self.server;
         let mut status = json!(server.router.status());
         if let Some(members) = status.as_object_mut() {
+            members.insert("config".to_owned(), (self.config)());
             members.insert(
                 "server".to_owned(),
                 json!({

@@ -64,6 +64,17 @@ impl Sessions {
         });
     }
 
+    /// Ends the sessions of everybody whom `is_known` does not know.
+    pub(in crate::server) fn end_unless(&self, is_known: impl Fn(&Principal) -> bool) {
+        self.open.retain(|_, session| {
+            let keep = is_known(&session.session.principal);
+            if !keep {
+                session.session.calls.end();
+            }
+            keep
+        });
+    }
+
     pub(in crate::server) fn len(&self) -> usize {
         self.open.len()
     }

@@ -8,6 +8,7 @@ pub(crate) mod message;
 pub(crate) mod peer;
 pub(crate) mod poll;
 pub(crate) mod process;
+pub(crate) mod program;
 
 pub(crate) use backend::{Answer, Asked, RawBackend, Speaks};
 pub(crate) use client::Client;

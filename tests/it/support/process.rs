@@ -63,6 +63,11 @@ impl Serving {
         signal(self.pid(), Signal::TERM);
     }
 
+    /// Asks for the configuration to be read again.
+    pub(crate) fn hang_up(&self) {
+        signal(self.pid(), Signal::HUP);
+    }
+
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         within("the end of the gateway", self.child.wait()).await.unwrap()
     }

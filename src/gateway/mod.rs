@@ -1,4 +1,14 @@
-//! Start and stop: the only file, beside the command line, that sees every room.
+//! Start, reload and stop: the only room, beside the command line, that sees every other.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `crew.rs` | which backends are running, and how is one begun, replaced and ended? |
+//! | `reload.rs` | how does a changed file come into force? |
+//! | `news.rs` | what do operators hear of the configuration? |
+
+mod crew;
+mod news;
+mod reload;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,21 +17,22 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::{Backend, Changed, TransportSettings, kill_all};
+use crate::backend::kill_all;
 use crate::catalog::{KeptListing, load};
-use crate::config::{BackendConfig, Config};
-use crate::protocol::Era;
-use crate::router::{Fleet, Member, Router, Sealer};
+use crate::config::Config;
+use crate::router::{Fleet, Router, Sealer};
 use crate::server::{Admin, Server, serve, serve_admin, serve_stdio};
 use crate::telemetry;
 
-/// Backends being started at a time: fifty processes at once help nobody.
-const STARTS: usize = 8;
+use crew::Crew;
+use news::News;
+use reload::Reloader;
+
 /// For children to be stopped, above their own stop sequence.
 const STOP: Duration = Duration::from_secs(15);
 /// Between two passes over the histograms' buffers.
@@ -40,6 +51,11 @@ pub enum Keep {
 pub struct Gateway {
     config: Config,
     router: Arc<Router>,
+    /// Taken by whoever reloads.
+    crew: Option<Crew>,
+    news: Arc<News>,
+    /// Asks for a reload; without it the file is read once.
+    asked: Option<Arc<Notify>>,
     tasks: TaskTracker,
     /// Cancelled when backends are to end: after clients were served to the end.
     stop: CancellationToken,
@@ -53,25 +69,26 @@ impl Gateway {
     pub fn start(config: Config, keep: Keep) -> anyhow::Result<Self> {
         let changed = Arc::new(Notify::new());
         let store = (keep == Keep::Catalog).then(|| config.state_dir.join("catalog.json"));
-        let fleet = fleet(&config.backends, store.as_deref(), &changed);
-        let gateway = Self {
-            router: Router::new(config.catalog.clone(), fleet, Sealer::new(&config.sealing_keys)?),
-            config,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        };
-        let fresh = Arc::clone(&gateway.router).keep_fresh(changed, store, gateway.stop.clone());
-        gateway.tasks.spawn(fresh);
-        gateway.supervise();
-        Ok(gateway)
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let mut crew = Crew::new(&config, Arc::clone(&changed), tasks.clone(), stop.clone());
+        let mut kept = store.as_deref().map(kept).unwrap_or_default();
+        let members: Vec<_> =
+            config.backends.iter().map(|one| crew.member(one, kept.remove(&one.settings.name))).collect();
+        let sealer = Sealer::new(&config.sealing_keys)?;
+        let router = Router::new(config.catalog.clone(), Fleet::new(members.clone()), sealer);
+        tasks.spawn(Arc::clone(&router).keep_fresh(changed, store, stop.clone()));
+        for member in &members {
+            crew.begin(member);
+        }
+        let news = Arc::new(News::new(&config));
+        Ok(Self { config, router, crew: Some(crew), news, asked: None, tasks, stop })
     }
 
-    fn supervise(&self) {
-        let starts = Arc::new(Semaphore::new(STARTS));
-        for backend in self.router.backends() {
-            let refresh = self.config.catalog.refresh;
-            self.tasks.spawn(backend.supervise(Arc::clone(&starts), refresh, self.stop.clone()));
-        }
+    /// Reads the configuration again when its file changes, and whenever `asked` is notified.
+    #[must_use]
+    pub fn reload_on(mut self, asked: Arc<Notify>) -> Self {
+        self.asked = Some(asked);
+        self
     }
 
     /// What answers requests.
@@ -79,7 +96,7 @@ impl Gateway {
         &self.router
     }
 
-    /// As configured.
+    /// As configured at the start.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -97,7 +114,7 @@ impl Gateway {
 
     /// Serves clients and operators on these listeners until `shutdown`, then drains and stops.
     pub async fn serve(
-        self,
+        mut self,
         clients: TcpListener,
         operators: Option<TcpListener>,
         shutdown: CancellationToken,
@@ -105,15 +122,17 @@ impl Gateway {
         let server =
             Server::new(Arc::clone(&self.router), &self.config.server, &self.config.clients, shutdown);
         if let Some(listener) = operators {
-            let metrics = telemetry::install();
+            let (metrics, news) = (telemetry::install(), Arc::clone(&self.news));
             self.tasks.spawn(upkeep(metrics, self.stop.clone()));
             let admin = Arc::new(Admin {
                 server: Arc::clone(&server),
                 metrics: Box::new(|| telemetry::install().render()),
+                config: Box::new(move || news.to_json()),
             });
             // Operators watch the drain too: this listener ends last.
             self.tasks.spawn(serve_admin(listener, admin, self.stop.clone()));
         }
+        self.begin_reloading(&server);
         serve(clients, server).await;
         self.stop().await;
     }
@@ -122,12 +141,26 @@ impl Gateway {
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub async fn serve_stdio(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub async fn serve_stdio(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let anyone = BTreeMap::new();
         let server = Server::new(Arc::clone(&self.router), &self.config.server, &anyone, shutdown);
+        self.begin_reloading(&server);
         let served = serve_stdio(tokio::io::stdin(), tokio::io::stdout(), server).await;
         self.stop().await;
         served.context("failed to serve standard input and output")
+    }
+
+    fn begin_reloading(&mut self, server: &Arc<Server>) {
+        let (Some(asked), Some(crew)) = (self.asked.take(), self.crew.take()) else { return };
+        let reloader = Reloader {
+            config: self.config.clone(),
+            router: Arc::clone(&self.router),
+            server: Arc::clone(server),
+            crew,
+            news: Arc::clone(&self.news),
+        };
+        let draining = server.draining();
+        self.tasks.spawn(async move { draining.run_until_cancelled(reloader.run(&asked)).await });
     }
 
     /// Ends every backend and the processes behind them.
@@ -139,29 +172,6 @@ impl Gateway {
             tracing::warn!("some backends did not end in time; their processes are killed");
         }
     }
-}
-
-fn fleet(backends: &[BackendConfig], store: Option<&Path>, changed: &Arc<Notify>) -> Fleet {
-    let mut kept = store.map(kept).unwrap_or_default();
-    let members = backends.iter().map(|config| {
-        let changed = Arc::clone(changed);
-        let tell: Changed = Arc::new(move || changed.notify_one());
-        let kept = kept.remove(&config.settings.name).filter(|kept| kept.identity == config.identity);
-        let known = kept.as_ref().and_then(|kept| known_era(kept, &config.settings.transport));
-        Member {
-            backend: Backend::new(config.settings.clone(), known, tell),
-            exposure: config.exposure.clone(),
-            kept,
-            identity: config.identity.clone(),
-        }
-    });
-    Fleet::new(members.collect())
-}
-
-/// An old server on a pipe may die of the question, so it is asked once in its life. Over HTTP asking
-/// is cheap, and a server may have been upgraded.
-fn known_era(kept: &KeptListing, transport: &TransportSettings) -> Option<Era> {
-    (kept.is_legacy && matches!(transport, TransportSettings::Stdio(_))).then_some(Era::Legacy)
 }
 
 /// Ends every process that was started, without waiting for anything: for a process that must end now.

@@ -1,0 +1,151 @@
+//! How does a changed file come into force?
+//!
+//! Read and checked as a whole; then what is new or altered is begun beside what serves; then the fleet and
+//! the catalog are swapped in one step; then what was replaced ends, each backend after its last call.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::config::{self, Change, Config, Diff, Watch};
+use crate::router::{Fleet, Member, Router, Sealer};
+use crate::server::Server;
+use crate::telemetry;
+
+use super::crew::{Crew, Running};
+use super::news::News;
+
+/// How long new backends get to be ready before they serve; later ones come into the catalog when they are.
+const WARM_UP: Duration = Duration::from_secs(10);
+
+/// Applies the file again and again.
+pub(super) struct Reloader {
+    /// In force.
+    pub(super) config: Config,
+    pub(super) router: Arc<Router>,
+    pub(super) server: Arc<Server>,
+    pub(super) crew: Crew,
+    pub(super) news: Arc<News>,
+}
+
+/// What a reload makes of the fleet.
+#[derive(Default)]
+struct Plan {
+    members: Vec<Member>,
+    /// Begun already, to be waited for.
+    begun: Vec<Member>,
+    /// To be begun once the one before has ended.
+    in_turn: Vec<Member>,
+    replaced: Vec<Running>,
+}
+
+impl Reloader {
+    /// Reloads when the files change and whenever `asked` is notified. Does not end.
+    pub(super) async fn run(mut self, asked: &Notify) {
+        let mut watch = Watch::new(self.files());
+        // It may have been changed between the start and the first watch.
+        if let Ok(new) = config::reload(&self.config)
+            && !Diff::between(&self.config, &new).is_empty()
+        {
+            self.apply(new).await;
+        }
+        loop {
+            tokio::select! {
+                () = watch.changed() => {}
+                () = asked.notified() => {}
+            }
+            self.reload().await;
+            watch.follow(self.files());
+        }
+    }
+
+    fn files(&self) -> BTreeSet<PathBuf> {
+        self.config.files.iter().chain([&self.config.path]).cloned().collect()
+    }
+
+    async fn reload(&mut self) {
+        match config::reload(&self.config) {
+            Ok(new) => self.apply(new).await,
+            Err(problems) => self.news.refused(&problems),
+        }
+    }
+
+    async fn apply(&mut self, new: Config) {
+        let needs_restart = Diff::between(&self.config, &new).needs_restart;
+        // What waits for a restart is compared with what is in force by the next reload too.
+        let new = new.without_restart(&self.config);
+        let diff = Diff::between(&self.config, &new);
+        if diff.is_empty() {
+            self.config = new;
+            return self.news.unchanged(needs_restart);
+        }
+        self.swap(&diff, &new).await;
+        self.set(&diff, &new);
+        self.config = new;
+        self.news.applied(&diff, needs_restart);
+    }
+
+    /// Replaces the fleet and the catalog.
+    async fn swap(&mut self, diff: &Diff, new: &Config) {
+        let plan = self.plan(diff, new);
+        let ready = async {
+            for member in &plan.begun {
+                member.backend.first_attempt().await;
+            }
+        };
+        let _ = timeout(WARM_UP, ready).await;
+        self.router.replace(Fleet::new(plan.members), new.catalog.clone());
+        for member in &plan.in_turn {
+            self.crew.begin_in_turn(member);
+        }
+        for old in plan.replaced {
+            self.crew.end(old);
+        }
+        for name in diff.names(Change::Removed) {
+            self.crew.remove(name);
+        }
+    }
+
+    fn plan(&mut self, diff: &Diff, new: &Config) -> Plan {
+        let (fleet, mut plan) = (self.router.fleet(), Plan::default());
+        for config in &new.backends {
+            let name = &config.settings.name;
+            let before = fleet.member(name);
+            let member = match (diff.change_of(name), before) {
+                (None | Some(Change::Reexposed), Some(before)) => {
+                    Member { exposure: config.exposure.clone(), ..before.clone() }
+                }
+                _ => self.replacement(&mut plan, self.crew.member(config, before.and_then(Member::to_keep))),
+            };
+            plan.members.push(member);
+        }
+        plan
+    }
+
+    fn replacement(&mut self, plan: &mut Plan, member: Member) -> Member {
+        self.router.prepare(&member);
+        if self.crew.must_wait(&member) {
+            plan.in_turn.push(member.clone());
+        } else {
+            plan.replaced.extend(self.crew.begin(&member));
+            plan.begun.push(member.clone());
+        }
+        member
+    }
+
+    /// Everything that is no backend.
+    fn set(&self, diff: &Diff, new: &Config) {
+        self.server.reconfigure(&new.server, &new.clients);
+        telemetry::set_level(new.log.level);
+        if diff.settings.contains(&"sealing_keys") {
+            match Sealer::new(&new.sealing_keys) {
+                Ok(sealer) => self.router.seal_with(sealer),
+                Err(error) => tracing::warn!(%error, "the sealing keys stay as they were"),
+            }
+        }
+    }
+}
