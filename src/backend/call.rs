@@ -1,7 +1,7 @@
 //! One call at a backend: sent once, bounded in time, settled once.
 
 use std::sync::Arc;
-use std::time::Instant as StdInstant;
+use std::time::{Duration, Instant as StdInstant};
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -52,7 +52,8 @@ pub struct Call {
     task: AsTask,
     /// Taken when the call is settled; dropped unsettled, it says nothing about the backend.
     permit: Option<Permit>,
-    _place: Place,
+    /// Given back early by a call that takes long.
+    place: Option<Place>,
     /// Moves with each progress notification, never past `last`.
     deadline: Instant,
     last: Instant,
@@ -73,7 +74,7 @@ impl Call {
             reply: None,
             task: AsTask::No,
             permit: Some(permit),
-            _place: place,
+            place: Some(place),
         }
     }
 
@@ -121,6 +122,12 @@ impl Call {
                 CallEvent::Task(standing)
             }
         }
+    }
+
+    /// Lets the call take up to `limit` from now, and no place of another call meanwhile.
+    pub fn outlive(&mut self, limit: Duration) {
+        self.last = Instant::now() + limit;
+        self.place = None;
     }
 
     /// What is sent asks for a task.
@@ -193,7 +200,7 @@ impl Call {
     }
 
     /// The deadline that passed, as configured.
-    fn limit(&self) -> std::time::Duration {
+    fn limit(&self) -> Duration {
         let timeouts = &self.backend.settings().timeouts;
         if self.deadline >= self.last { timeouts.total } else { timeouts.call }
     }

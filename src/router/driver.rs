@@ -148,10 +148,7 @@ impl Driver {
                 hop::notification(&method, params, &self.inbound.caller)
             }
             CallEvent::Question { id, method, params } => self.question(calling, id, method, params).await,
-            CallEvent::Task(_) => {
-                self.stage = Stage::Calling(calling);
-                None
-            }
+            CallEvent::Task(told) => self.task_stands(calling, told),
             CallEvent::Answer(outcome) => self.answered(*calling, outcome),
             CallEvent::Failed(failure) => Some(self.fail(self.failure(&failure, &calling.target))),
         }
@@ -228,7 +225,7 @@ fn no_completions() -> RawJson {
     RawJson::of(&serde_json::json!({ "completion": { "values": [], "hasMore": false } }))
 }
 
-fn outcome_of(outcome: &Result<RawJson, RawJson>) -> Outcome {
+pub(super) fn outcome_of(outcome: &Result<RawJson, RawJson>) -> Outcome {
     match outcome {
         Err(_) => Outcome::RpcError,
         Ok(result) if result.get("isError").is_some_and(|flag| flag.as_str() == "true") => Outcome::ToolError,

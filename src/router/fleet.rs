@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::{Backend, Offer, State};
 use crate::catalog::{ExposureSettings, KeptListing, Listing, SEPARATOR};
-use crate::protocol::{Era, RawJson, tasks};
+use crate::protocol::{Era, RawJson, Revision, tasks};
 
 /// One backend with all that the router knows of it.
 #[derive(Clone)]
@@ -40,7 +40,11 @@ impl Member {
 
     /// Whether it says, or last said, that calls may go on as tasks.
     pub(super) fn makes_tasks(&self) -> bool {
-        self.capabilities().is_some_and(|capabilities| tasks::are_declared(&capabilities))
+        let is_legacy = self.backend.known_era() == Some(Era::Legacy);
+        self.capabilities().is_some_and(|capabilities| match is_legacy {
+            true => tasks::are_taken(Revision::V2025_11_25, &capabilities),
+            false => tasks::are_declared(&capabilities),
+        })
     }
 
     fn capabilities(&self) -> Option<RawJson> {

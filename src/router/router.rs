@@ -22,6 +22,7 @@ use super::refresh::{Changes, Counters, merge};
 use super::request::Inbound;
 use super::seal::Sealer;
 use super::subscriptions::Registry;
+use super::tasks::Held;
 
 /// How long a modern client may use a list without asking again, in milliseconds; a change is told
 /// to those who listen.
@@ -42,6 +43,7 @@ pub struct Router {
     kept: Mutex<BTreeMap<String, KeptListing>>,
     sealer: ArcSwap<Sealer>,
     parking: Arc<Parking>,
+    held: Held,
     registry: Mutex<Registry>,
     /// Held while the catalog is made anew, so that the newest is never replaced by an older one.
     pub(super) refreshing: Mutex<()>,
@@ -73,6 +75,7 @@ impl Router {
             kept: Mutex::default(),
             sealer: ArcSwap::from_pointee(sealer),
             parking: Arc::default(),
+            held: Held::default(),
             registry: Mutex::default(),
             refreshing: Mutex::default(),
         });
@@ -139,6 +142,7 @@ impl Router {
     /// Gives up what waits for clients to come back, before the backends are stopped.
     pub fn forget_parked(&self) {
         self.parking.clear();
+        self.held.clear();
     }
 
     /// The catalog as it is now.
@@ -167,6 +171,10 @@ impl Router {
 
     pub(super) fn parking(&self) -> &Arc<Parking> {
         &self.parking
+    }
+
+    pub(super) fn held(&self) -> &Held {
+        &self.held
     }
 
     pub(super) fn registry(&self) -> &Mutex<Registry> {

@@ -1,5 +1,5 @@
-//! What does a client hold of a task? The backend's own id, sealed with the backend's name for one principal:
-//! whoever comes with it is sent to the backend that has the task, whichever replica is asked.
+//! What does a client hold of a task? Whose it is and what it is called there, sealed for one principal: whichever replica
+//! is asked finds the backend that has the task.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,24 @@ const PURPOSE: &str = "task";
 pub(super) struct TaskId {
     /// Who has it.
     pub backend: String,
-    /// The backend's own id of it.
+    /// The backend's own id of it, or the key under which this gateway holds it.
     pub local: String,
+    /// Whether this gateway holds it, because its backend has tasks of another form.
+    #[serde(default)]
+    pub is_held: bool,
 }
 
 impl TaskId {
+    /// A task that `backend` follows by the extension itself.
+    pub(super) fn relayed(backend: &str, local: String) -> Self {
+        Self { backend: backend.to_owned(), local, is_held: false }
+    }
+
+    /// A task of `backend` that this gateway holds.
+    pub(super) fn held(backend: &str, key: &str) -> Self {
+        Self { backend: backend.to_owned(), local: key.to_owned(), is_held: true }
+    }
+
     /// The id that `principal` is given; `None` only if the library refuses.
     pub(super) fn seal(self, sealer: &Sealer, principal: &str) -> Option<String> {
         let (principal, request) = (principal.to_owned(), PURPOSE.to_owned());
@@ -49,7 +62,7 @@ mod tests {
     use super::*;
 
     fn task() -> TaskId {
-        TaskId { backend: "crm".to_owned(), local: "786512e2".to_owned() }
+        TaskId::relayed("crm", "786512e2".to_owned())
     }
 
     #[test]

@@ -4,10 +4,16 @@
 //! |---|---|
 //! | `id.rs` | what does a client hold of a task? |
 //! | `relay.rs` | how do a modern client and a modern backend speak of one? |
+//! | `follow.rs`, `held.rs` | who goes on with a call that a backend of 2025-11-25 runs as one, and where does it stand? |
+//! | `standing.rs` | how does such a task read in the words of the extension? |
 
+mod follow;
+mod held;
 mod id;
 mod relay;
+mod standing;
 
+pub(super) use held::Held;
 pub(super) use id::unknown;
 pub(super) use relay::shown;
 

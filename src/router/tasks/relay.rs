@@ -12,25 +12,30 @@ use super::id::{TaskId, unknown};
 impl Driver {
     /// Sends a request about a task to the backend that has it.
     pub(in super::super) async fn open_task(&mut self) -> Option<Event> {
-        let target = match self.task_target() {
-            Ok(target) => target,
+        let (id, shown) = match self.task_id() {
+            Ok(found) => found,
             Err(error) => return Some(self.refuse(error)),
         };
+        if id.is_held {
+            let answer = self.answer_held(&id.local, &shown);
+            return Some(answer.map_or_else(|error| self.refuse(error), |result| Event::Answer(Ok(result))));
+        }
+        let params = self.inbound.params.as_ref().and_then(Object::parse).unwrap_or_default();
+        let route = Route { backend: id.backend.into(), local: id.local.into(), qualified: shown.into() };
+        let target = Target { route, tool: None, params };
         self.account.begin(&self.router, &target, self.inbound.routed);
         self.call(target, 0).await
     }
 
-    fn task_target(&self) -> Result<Target, RpcError> {
+    /// The task that the client asks about, and the id it does that with.
+    fn task_id(&self) -> Result<(TaskId, String), RpcError> {
         if !declares_tasks(&self.inbound) {
             return Err(tasks::not_declared());
         }
-        let params = self.inbound.params.as_ref().and_then(Object::parse).unwrap_or_default();
-        let shown = params.get("taskId").and_then(RawJson::string).ok_or_else(unknown)?;
-        let principal = self.inbound.caller.principal.name();
-        let id = TaskId::open(&self.router.sealer(), &shown, principal)?;
-        let route =
-            Route { backend: id.backend.into(), local: id.local.into(), qualified: shown.as_ref().into() };
-        Ok(Target { route, tool: None, params })
+        let given = self.inbound.params.as_ref().and_then(|params| params.get("taskId"));
+        let shown = given.as_ref().and_then(RawJson::string).ok_or_else(unknown)?;
+        let id = TaskId::open(&self.router.sealer(), &shown, self.inbound.caller.principal.name())?;
+        Ok((id, shown.into_owned()))
     }
 
     /// A call's answer that says that a task goes on with it, under the id that this client may use.
@@ -46,7 +51,7 @@ impl Driver {
         if !declares_tasks(&self.inbound) {
             return Err(RpcError::internal("the backend made a task for a client that has none").to_json());
         }
-        let id = TaskId { backend: target.route.backend.to_string(), local };
+        let id = TaskId::relayed(&target.route.backend, local);
         let sealed = id.seal(&self.router.sealer(), self.inbound.caller.principal.name());
         let sealed = sealed.ok_or_else(|| RpcError::internal("failed to seal the id of a task").to_json())?;
         object.set("taskId", RawJson::of(&sealed));

@@ -1,5 +1,6 @@
 //! Does a call that goes on as a task reach its end, whoever began it and whoever runs it?
 
+mod follow;
 mod legacy;
 mod relay;
 
