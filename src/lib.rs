@@ -40,6 +40,7 @@
 //! | what happens when names collide | `catalog/merge.rs` |
 //! | era detection | `backend/handshake.rs` |
 //! | reconnecting and waiting | `backend/supervisor.rs` |
+//! | whose calls share a connection | `backend/sharing.rs` |
 //! | how a child process is stopped | `backend/child.rs` |
 //! | what is rewritten in a request | `router/hop.rs` |
 //! | what is converted in an answer | `router/convert/` |

@@ -79,6 +79,33 @@ pub mod duration {
     }
 }
 
+/// For `#[serde(with = "units::optional_duration")]`: `null` is none.
+pub mod optional_duration {
+    use std::time::Duration;
+
+    use serde::de::{Deserialize, Deserializer};
+    use serde::ser::{Serialize, Serializer};
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Wrapped(#[serde(with = "super::duration")] Duration);
+
+    /// As [`super::duration::serialize`].
+    ///
+    /// # Errors
+    /// The serializer's own.
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(Wrapped).serialize(serializer)
+    }
+
+    /// As [`super::duration::deserialize`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<Wrapped>::deserialize(deserializer)?.map(|wrapped| wrapped.0))
+    }
+}
+
 /// Stands for a duration other than zero in JSON Schemas: `#[schemars(with = "units::DurationText")]`.
 #[derive(Debug)]
 pub struct DurationText;

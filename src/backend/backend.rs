@@ -10,15 +10,17 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::protocol::{ClientCapabilities, Era, ParamHeader, RawJson, Revision};
+use crate::protocol::{Era, ParamHeader, RawJson, Revision};
 use crate::resilience::{Bulkhead, Permit, Place, SharedBreaker, Transition};
 use crate::telemetry::backends::{self, Circuit};
 
 use super::child::StderrTail;
 use super::connection::Connection;
-use super::establish::Attempt;
 use super::ids::Ids;
-use super::pool::{Lease, Pool};
+use super::kept::Kept;
+use super::lease::Lease;
+use super::pool::Pool;
+use super::sharing::Wants;
 use super::state::{Ready, unix_seconds};
 use super::watched::Watched;
 use super::wire::Outgoing;
@@ -38,6 +40,7 @@ pub struct Backend {
     breaker: SharedBreaker,
     bulkhead: Bulkhead,
     pub(super) pool: Arc<Pool>,
+    pub(super) kept: Arc<Kept>,
     pub(super) watched: Arc<Watched>,
     state: watch::Sender<State>,
     offer: ArcSwapOption<Offer>,
@@ -45,7 +48,7 @@ pub struct Backend {
     /// The era it speaks, once found out; forgotten when an attempt fails.
     era: Mutex<Option<Era>>,
     /// Found out to refuse `initialize`, since it was last connected.
-    only_modern: AtomicBool,
+    pub(super) only_modern: AtomicBool,
     fetched_at: AtomicU64,
     restarts: AtomicU64,
     changed: Changed,
@@ -60,7 +63,8 @@ impl Backend {
         let backend = Self {
             breaker: SharedBreaker::new(settings.breaker.clone()),
             bulkhead: Bulkhead::new(&settings.concurrency),
-            pool: Pool::new(pool_size(&settings)),
+            pool: Pool::new(settings.max_connections(), settings.idle()),
+            kept: Kept::new(settings.max_connections(), settings.idle()),
             watched: Arc::default(),
             ids: Ids::default(),
             tail: Arc::new(Mutex::new(VecDeque::new())),
@@ -119,8 +123,9 @@ impl Backend {
     ///
     /// # Errors
     /// Down, busy or refused by the breaker; nothing was sent in any of these.
-    pub async fn admit(self: &Arc<Self>, wants: Wants) -> Result<Admission, Failure> {
+    pub async fn admit(self: &Arc<Self>, wants: &Wants) -> Result<Admission, Failure> {
         let shared = self.connection().await?;
+        let turn = self.turn(&shared, wants).await?;
         let place = self
             .bulkhead
             .enter()
@@ -130,52 +135,8 @@ impl Backend {
             Failure::new(FailureKind::CircuitOpen, Sent::No, refused.to_string())
                 .retry_after(Some(refused.retry_after))
         })?;
-        let lease = self.lease(shared, wants).await?;
+        let lease = self.lease(shared, wants, turn).await?;
         Ok(Admission { backend: Arc::clone(self), lease, place, permit })
-    }
-
-    /// A connection that fits what the client can be asked.
-    async fn lease(&self, shared: Arc<Connection>, wants: Wants) -> Result<Lease, Failure> {
-        if wants.capabilities.is_empty() || !self.needs_own(&shared, wants.era) {
-            return Ok(Lease::shared(shared));
-        }
-        if let Some(lease) = self.pool.take(wants.capabilities) {
-            return Ok(lease);
-        }
-        let place = self.pool.place(self.settings.concurrency.queue_wait).await.ok_or_else(|| {
-            let message = "every connection on which the backend could ask its client something is in use";
-            Failure::new(FailureKind::Busy, Sent::No, message)
-        })?;
-        let attempt = Attempt {
-            settings: &self.settings,
-            ids: &self.ids,
-            tail: &self.tail,
-            known: Some(Era::Legacy),
-            capabilities: wants.capabilities,
-        };
-        match attempt.run_again().await {
-            Ok(established) => {
-                established.listen_beside(&self.watched).await;
-                Ok(self.pool.lend(wants.capabilities, established, place))
-            }
-            Err(refusal) if shared.revision().era() == Era::Modern => {
-                tracing::debug!(backend = self.name(), ?refusal, "the backend does not speak the legacy era");
-                self.only_modern.store(true, Ordering::Relaxed);
-                Ok(Lease::shared(shared))
-            }
-            Err(refusal) => Err(refusal.into_failure()),
-        }
-    }
-
-    /// A legacy server is told per connection what it may ask; a modern one with each request. A server of
-    /// both eras is asked for the client's own, which needs no translation; whether it speaks both shows
-    /// when it is asked.
-    fn needs_own(&self, shared: &Connection, client: Era) -> bool {
-        match (shared.revision().era(), client) {
-            (Era::Legacy, _) => true,
-            (Era::Modern, Era::Legacy) => !self.only_modern.load(Ordering::Relaxed),
-            (Era::Modern, Era::Modern) => false,
-        }
     }
 
     /// The connection; while the first attempt is under way, waits for it.
@@ -288,6 +249,7 @@ impl Backend {
             revision: revision.map(Revision::as_str),
             breaker: self.breaker.state(Instant::now()).as_str(),
             in_flight: self.bulkhead.in_flight(),
+            connections: self.settings.sharing(self.known_era(), self.pool.open() + self.kept.open()),
             restarts: self.restarts.load(Ordering::Relaxed),
             retry_after_ms,
             last_error: self.last_error.lock().clone(),
@@ -302,23 +264,6 @@ impl Backend {
             TransportSettings::Http { .. } => "http",
             TransportSettings::Sse { .. } => "sse",
         }
-    }
-}
-
-/// What a client brings to a call.
-#[derive(Debug, Clone, Copy)]
-pub struct Wants {
-    /// The era it speaks.
-    pub era: Era,
-    /// What it can be asked.
-    pub capabilities: ClientCapabilities,
-}
-
-/// A process is dear, a session is cheap.
-fn pool_size(settings: &BackendSettings) -> usize {
-    match settings.transport {
-        TransportSettings::Stdio(_) => 8,
-        TransportSettings::Http { .. } | TransportSettings::Sse { .. } => 64,
     }
 }
 

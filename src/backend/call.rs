@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::protocol::{Id, RawJson, Routed, code, method};
 use crate::resilience::{Permit, Place, Verdict};
 
-use super::pool::Lease;
+use super::lease::Lease;
 use super::task::{AsTask, CANCEL, Next};
 use super::wire::{Outgoing, Reply, WireEvent};
 use super::{Admission, Backend, Failure, FailureKind, Sent};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use crate::protocol::{Era, Object, RawJson, Revision, method};
+use crate::protocol::{Era, LogLevel, Object, RawJson, Revision, method};
 
 use super::child::Child;
 use super::handshake::{Agreement, own_meta};
@@ -32,6 +33,8 @@ pub(super) struct Connection {
     wire: Wire,
     agreement: Agreement,
     ids: Ids,
+    /// The least level of log messages that a client asked for so far, if the server was told.
+    level: Mutex<Option<LogLevel>>,
 }
 
 /// A connection and the process behind it, if the gateway started one.
@@ -62,7 +65,7 @@ impl Established {
 
 impl Connection {
     pub(super) fn new(wire: Wire, agreement: Agreement, ids: Ids) -> Self {
-        Self { wire, agreement, ids }
+        Self { wire, agreement, ids, level: Mutex::default() }
     }
 
     pub(super) fn agreement(&self) -> &Agreement {
@@ -114,6 +117,35 @@ impl Connection {
         timeout(limit, asking).await.unwrap_or_else(|_| Err(Failure::timeout(Sent::Maybe, limit)))
     }
 
+    /// Tells a legacy server that a client asked for log messages of `level`, unless it tells as much already:
+    /// each client hears of its own level and above only.
+    pub(super) async fn lower_level(&self, level: LogLevel, limit: Duration) {
+        if self.revision().era() == Era::Modern || !self.agreement.offers("logging") {
+            return;
+        }
+        {
+            let mut told = self.level.lock();
+            if told.is_some_and(|told| told <= level) {
+                return;
+            }
+            *told = Some(level);
+        }
+        if let Wire::Http(http) = &self.wire {
+            http.remember_level(level);
+        }
+        if let Err(failure) = self.ask(method::SET_LEVEL, level_params(level), limit).await {
+            tracing::debug!(%failure, "the backend did not take the log level");
+        }
+    }
+
+    /// Says something that wants no answer.
+    pub(super) async fn notify(&self, name: &str) {
+        match &self.wire {
+            Wire::Pipe(pipe) => pipe.notify(name, None),
+            Wire::Http(http) => http.notify(name, None).await,
+        }
+    }
+
     /// Whether the backend still answers.
     pub(super) async fn check_health(&self, limit: Duration) -> Result<(), Failure> {
         let name = match self.revision().era() {
@@ -155,4 +187,11 @@ impl Connection {
             }
         }
     }
+}
+
+/// Parameters of `logging/setLevel`.
+pub(super) fn level_params(level: LogLevel) -> Object {
+    let mut params = Object::new();
+    params.set("level", RawJson::of(level.as_str()));
+    params
 }

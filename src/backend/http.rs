@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::protocol::{ClientCapabilities, Id, RawJson, Revision, frame, header, method};
+use crate::protocol::{ClientCapabilities, Id, LogLevel, RawJson, Revision, frame, header, method};
 
 pub(super) use client::{describe, library};
 pub(super) use headers::fixed as fixed_headers;
@@ -26,10 +26,11 @@ pub(super) use stream::{follow, open_beside};
 
 use client::{Client, Response};
 
+use super::connection::level_params;
 use super::handshake;
 use super::ids::Ids;
 use super::signals::Signals;
-use super::wire::{Outgoing, WireEvent};
+use super::wire::{Outgoing, Reply, WireEvent};
 use super::{Failure, RemoteSettings};
 
 /// Events beside a call's own stream that wait for the call to take them.
@@ -68,6 +69,8 @@ pub(super) struct HttpConnection {
     renewal: tokio::sync::Mutex<()>,
     /// What a legacy session is told that it may ask.
     capabilities: ClientCapabilities,
+    /// The level of log messages that a legacy session was told.
+    level: Mutex<Option<LogLevel>>,
     /// Takes what the backend says beside the stream of the one call that uses an interactive session.
     aside: Mutex<Option<mpsc::Sender<WireEvent>>>,
     ids: Ids,
@@ -94,6 +97,7 @@ impl HttpConnection {
             hop: ArcSwap::from_pointee(Hop::Opening),
             renewal: tokio::sync::Mutex::default(),
             capabilities,
+            level: Mutex::default(),
             aside: Mutex::default(),
             ids,
             signals: Signals::default(),
@@ -162,7 +166,25 @@ impl HttpConnection {
             return Ok(());
         }
         tracing::info!(url = %self.origin, "the backend forgot the session; opening another");
-        handshake::initialize_http(self).await.map(|_agreement| self.signals.renew())
+        handshake::initialize_http(self).await?;
+        self.replay_level().await;
+        self.signals.renew();
+        Ok(())
+    }
+
+    /// Has a session that is opened again told the same level.
+    pub(super) fn remember_level(&self, level: LogLevel) {
+        *self.level.lock() = Some(level);
+    }
+
+    async fn replay_level(self: &Arc<Self>) {
+        let Some(level) = *self.level.lock() else { return };
+        let told = Outgoing::new(self.ids.next(), method::SET_LEVEL, Some(level_params(level).to_json()));
+        let telling =
+            async { Reply::Http(Box::new(self.send(&self.hop.load_full(), &told).await?)).answer().await };
+        if let Ok(Err(failure)) = tokio::time::timeout(self.limit, telling).await {
+            tracing::debug!(%failure, "the new session did not take the log level");
+        }
     }
 
     /// Sends a request as `hop` says.

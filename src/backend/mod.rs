@@ -13,7 +13,10 @@
 //! | `watched.rs` | which of its resources do clients watch? |
 //! | `listen.rs`, `subscribe.rs` | how does it learn that, in each era? |
 //! | `wire.rs` | what comes back for a request? |
-//! | `pool.rs` | which connection does a client get that can be asked something? |
+//! | `sharing.rs`, `own.rs`, `lease.rs` | which connection does a call get, and who shares it? |
+//! | `pool.rs` | which connections does one call at a time have for itself? |
+//! | `kept.rs` | which are kept for a principal or a session? |
+//! | `places.rs` | how many may there be? |
 //! | `pipe.rs` | how do many calls share one connection? |
 //! | `stdio.rs`, `child.rs` | how does a child process speak, and end? |
 //! | `sse.rs` | how does HTTP+SSE work? |
@@ -33,11 +36,16 @@ mod failure;
 mod handshake;
 mod http;
 mod ids;
+mod kept;
+mod lease;
 mod listen;
 mod offer;
+mod own;
 mod pipe;
+mod places;
 mod pool;
 mod settings;
+mod sharing;
 mod signals;
 mod sse;
 mod state;
@@ -48,12 +56,13 @@ mod task;
 mod watched;
 mod wire;
 
-pub use backend::{Admission, Backend, Changed, Wants};
+pub use backend::{Admission, Backend, Changed};
 pub use call::{Call, CallEvent};
 pub use child::kill_all;
 pub use failure::{Failure, FailureKind, Sent};
 pub use offer::Offer;
 pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
+pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};
 pub use state::{Snapshot, State};
 pub use watched::Updated;
 

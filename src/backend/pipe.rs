@@ -232,9 +232,10 @@ fn owner<'a>(calls: &'a HashMap<u64, Entry>, name: &str, params: Option<&RawJson
     }
 }
 
-/// The one call in flight, if there is just one; an open subscription is none.
+/// The one call in flight, if there is just one; an open subscription is none, nor is what the gateway asks.
 fn only_call(calls: &HashMap<u64, Entry>) -> Option<&Entry> {
-    let mut calls = calls.values().filter(|entry| entry.method != method::LISTEN);
+    let mut calls =
+        calls.values().filter(|entry| !matches!(entry.method, method::LISTEN | method::SET_LEVEL));
     calls.next().filter(|_| calls.next().is_none())
 }
 

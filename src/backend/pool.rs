@@ -1,4 +1,4 @@
-//! Connections for calls whose client can be asked something.
+//! Connections that one call at a time has for itself.
 //!
 //! A legacy server is told once per connection what it may ask, and over a pipe nothing says which
 //! call a question is about. So a client that can be asked gets a connection that was opened with just
@@ -9,24 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
-use tokio_util::task::TaskTracker;
+use tokio::time::Instant;
 
 use crate::protocol::ClientCapabilities;
 
 use super::connection::{Connection, Established};
+use super::places::{Places, Room};
 
-/// A connection nobody used for so long is closed.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// The connections of one backend beside its shared one.
+/// The connections of one backend that are lent to one call at a time.
 #[derive(Debug)]
 pub(super) struct Pool {
     idle: Mutex<Vec<Pooled>>,
-    places: Arc<Semaphore>,
-    /// Connections being closed.
-    closing: TaskTracker,
+    places: Places,
+    /// How long an unused connection stays open.
+    patience: Duration,
 }
 
 #[derive(Debug)]
@@ -34,50 +30,57 @@ struct Pooled {
     capabilities: ClientCapabilities,
     established: Established,
     since: Instant,
-    place: OwnedSemaphorePermit,
+    room: Room,
+}
+
+/// What a call finds.
+pub(super) enum Entered {
+    /// A connection that is open already.
+    Open(Borrowed),
+    /// Room to open one.
+    Room(Room),
 }
 
 impl Pool {
-    /// A pool of at most `size` connections.
-    pub(super) fn new(size: usize) -> Arc<Self> {
-        let places = Arc::new(Semaphore::new(size));
-        Arc::new(Self { idle: Mutex::default(), places, closing: TaskTracker::new() })
+    /// A pool of at most `size` connections, each closed after `idle` without use.
+    pub(super) fn new(size: usize, idle: Duration) -> Arc<Self> {
+        Arc::new(Self { idle: Mutex::default(), places: Places::new(size), patience: idle })
     }
 
-    /// A connection that is open already.
-    pub(super) fn take(self: &Arc<Self>, capabilities: ClientCapabilities) -> Option<Lease> {
+    /// A connection, or room for one, within `patience`; one that is idle makes room if need be.
+    pub(super) async fn enter(
+        self: &Arc<Self>,
+        capabilities: ClientCapabilities,
+        patience: Duration,
+    ) -> Option<Entered> {
+        let attempt = || {
+            let open = self.take(capabilities).map(Entered::Open);
+            open.or_else(|| self.places.take().or_else(|| self.evict()).map(Entered::Room))
+        };
+        self.places.find(patience, attempt).await
+    }
+
+    fn take(self: &Arc<Self>, capabilities: ClientCapabilities) -> Option<Borrowed> {
         loop {
             let pooled = {
                 let mut idle = self.idle.lock();
                 let at = idle.iter().rposition(|pooled| pooled.capabilities == capabilities)?;
                 idle.remove(at)
             };
-            if pooled.established.connection.signals().is_lost() {
-                self.discard(pooled.established);
-                continue;
+            if !pooled.established.connection.signals().is_lost() {
+                return Some(Borrowed::new(self, pooled));
             }
-            return Some(Lease::pooled(self, pooled));
+            self.places.discard(pooled.established);
         }
     }
 
-    /// Room for one more connection, within `patience`; one that is idle makes room if need be.
-    pub(super) async fn place(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Some(place);
-        }
-        if let Some(place) = self.evict() {
-            return Some(place);
-        }
-        timeout(patience, Arc::clone(&self.places).acquire_owned()).await.ok()?.ok()
-    }
-
-    /// Closes the connection that was idle longest, for its place.
-    fn evict(&self) -> Option<OwnedSemaphorePermit> {
+    /// Closes the connection that was idle longest, for its room.
+    fn evict(&self) -> Option<Room> {
         let mut idle = self.idle.lock();
         let oldest = (!idle.is_empty()).then(|| idle.remove(0))?;
         drop(idle);
-        self.discard(oldest.established);
-        Some(oldest.place)
+        self.places.discard(oldest.established);
+        Some(oldest.room)
     }
 
     /// Lends a connection that was just opened.
@@ -85,75 +88,74 @@ impl Pool {
         self: &Arc<Self>,
         capabilities: ClientCapabilities,
         established: Established,
-        place: OwnedSemaphorePermit,
-    ) -> Lease {
-        Lease::pooled(self, Pooled { capabilities, established, since: Instant::now(), place })
+        room: Room,
+    ) -> Borrowed {
+        Borrowed::new(self, Pooled { capabilities, established, since: Instant::now(), room })
     }
 
-    /// Closes what nobody used for a while.
+    /// Connections there are now.
+    pub(super) fn open(&self) -> usize {
+        self.places.taken()
+    }
+
+    /// Closes what was lost, and what nobody used for a while.
     pub(super) fn sweep(&self) {
-        let expired: Vec<Pooled> = {
-            let mut idle = self.idle.lock();
-            idle.extract_if(.., |pooled| pooled.since.elapsed() >= IDLE).collect()
+        let is_over = |pooled: &mut Pooled| {
+            pooled.since.elapsed() >= self.patience || pooled.established.connection.signals().is_lost()
         };
-        expired.into_iter().for_each(|pooled| self.discard(pooled.established));
+        let expired: Vec<Pooled> = self.idle.lock().extract_if(.., is_over).collect();
+        expired.into_iter().for_each(|pooled| self.discard(pooled));
     }
 
     /// Closes everything that is not lent, and waits for what is being closed.
     pub(super) async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle.lock());
-        idle.into_iter().for_each(|pooled| self.discard(pooled.established));
-        self.closing.close();
-        self.closing.wait().await;
-        self.closing.reopen();
+        idle.into_iter().for_each(|pooled| self.discard(pooled));
+        self.places.closed().await;
     }
 
-    fn discard(&self, established: Established) {
-        // Without a runtime the process is ending; the child's own drop kills what is left of it.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            self.closing.spawn_on(established.end("the connection is not needed any more"), &runtime);
-        }
+    fn discard(&self, pooled: Pooled) {
+        self.places.discard(pooled.established);
+        drop(pooled.room);
+        self.places.given_back();
     }
 }
 
-/// A connection for the length of one call.
+/// A connection of a pool for the length of one call.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(super) struct Borrowed {
+    pool: Arc<Pool>,
     connection: Arc<Connection>,
-    /// None for the shared connection.
-    pooled: Option<(Arc<Pool>, Pooled)>,
+    /// Taken when it is given back.
+    pooled: Option<Box<Pooled>>,
     is_clean: bool,
 }
 
-impl Lease {
-    /// The connection that everybody uses.
-    pub(super) fn shared(connection: Arc<Connection>) -> Self {
-        Self { connection, pooled: None, is_clean: true }
-    }
-
-    fn pooled(pool: &Arc<Pool>, pooled: Pooled) -> Self {
+impl Borrowed {
+    fn new(pool: &Arc<Pool>, pooled: Pooled) -> Self {
         let connection = Arc::clone(&pooled.established.connection);
-        Self { connection, pooled: Some((Arc::clone(pool), pooled)), is_clean: false }
+        Self { pool: Arc::clone(pool), connection, pooled: Some(Box::new(pooled)), is_clean: false }
     }
 
-    pub(super) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+    pub(super) fn connection(&self) -> Arc<Connection> {
+        Arc::clone(&self.connection)
     }
 
-    /// Says that the call was answered: nothing that comes later can be about it.
+    /// Says that the call was answered.
     pub(super) fn finish(&mut self) {
         self.is_clean = true;
     }
 }
 
-impl Drop for Lease {
+impl Drop for Borrowed {
     fn drop(&mut self) {
-        let Some((pool, mut pooled)) = self.pooled.take() else { return };
+        let Some(mut pooled) = self.pooled.take() else { return };
         // A question about a call that was given up must not reach the next one's client.
         if !self.is_clean || self.connection.signals().is_lost() {
-            return pool.discard(pooled.established);
+            return self.pool.discard(*pooled);
         }
         pooled.since = Instant::now();
-        pool.idle.lock().push(pooled);
+        self.pool.idle.lock().push(*pooled);
+        self.pool.places.given_back();
     }
 }

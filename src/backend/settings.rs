@@ -12,6 +12,8 @@ use url::Url;
 use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings};
 use crate::units;
 
+use super::ConnectionSettings;
+
 /// One backend, fully resolved: defaults applied, references replaced, combinations checked.
 #[derive(Debug, Clone)]
 pub struct BackendSettings {
@@ -27,6 +29,8 @@ pub struct BackendSettings {
     pub concurrency: ConcurrencySettings,
     /// Waits between attempts to connect.
     pub restart: RestartSettings,
+    /// Which calls share a connection.
+    pub connections: ConnectionSettings,
 }
 
 impl BackendSettings {
@@ -39,6 +43,7 @@ impl BackendSettings {
             breaker: BreakerSettings::default(),
             concurrency: ConcurrencySettings::default(),
             restart: RestartSettings::default(),
+            connections: ConnectionSettings::default(),
         }
     }
 }

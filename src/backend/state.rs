@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::telemetry::backends::BackendState as Label;
 
-use super::Failure;
 use super::connection::Connection;
+use super::{Connections, Failure};
 
 /// Least time after which trying again is advised: an attempt may be under way.
 const SOON: Duration = Duration::from_millis(100);
@@ -78,6 +78,8 @@ pub struct Snapshot {
     pub breaker: &'static str,
     /// Calls in flight.
     pub in_flight: usize,
+    /// Which calls share a connection, and why.
+    pub connections: Connections,
     /// Times the connection came back after it was lost.
     pub restarts: u64,
     /// Until the next attempt, while it is down.

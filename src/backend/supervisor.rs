@@ -46,6 +46,7 @@ impl Backend {
         while !supervisor.stop.is_cancelled() {
             supervisor.round().await;
         }
+        supervisor.backend.kept.close().await;
         supervisor.backend.publish_state(State::Stopped);
     }
 }
@@ -158,6 +159,7 @@ impl Supervisor {
                 _ = refresh.tick() => self.fetch(connection).await,
                 _ = health.tick() => {
                     self.backend.pool.sweep();
+                    self.backend.kept.sweep();
                     // A server busy with a call may not answer anything else; the call shows that it lives.
                     if !connection.needs_health_checks() || self.backend.is_busy() {
                         continue;

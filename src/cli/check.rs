@@ -1,5 +1,6 @@
 //! `switchyard check`
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -105,12 +106,13 @@ fn findings(catalog: &Catalog, namer: &Namer) -> Vec<ToolFinding> {
 
 fn render(file: &str, report: &Report) -> String {
     let mut rows = vec![
-        ["backend", "transport", "revision", "tools", "prompts", "resources", "tokens", ""]
+        ["backend", "transport", "revision", "connections", "tools", "prompts", "resources", "tokens", ""]
             .map(str::to_owned)
             .to_vec(),
     ];
     rows.extend(report.status.backends.iter().map(row));
     let mut text = format!("{file}\n\n{}", table(&rows));
+    text.push_str(&shared_why(&report.status.backends));
     for warning in &report.status.warnings {
         text.push_str(&format!("\nwarning: {warning}"));
     }
@@ -129,6 +131,19 @@ fn render(file: &str, report: &Report) -> String {
     text
 }
 
+/// Why connections are shared as they are, each reason once.
+fn shared_why(backends: &[BackendStatus]) -> String {
+    let mut reasons: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for backend in backends {
+        let connections = &backend.snapshot.connections;
+        reasons.entry((connections.mode, connections.why)).or_default().push(&backend.snapshot.name);
+    }
+    let lines = reasons
+        .iter()
+        .map(|((mode, why), names)| format!("\n{}: connections {mode}, {why}", names.join(", ")));
+    lines.chain(["\n".to_owned()]).collect()
+}
+
 fn row(backend: &BackendStatus) -> Vec<String> {
     let snapshot = &backend.snapshot;
     let state = match snapshot.state {
@@ -143,6 +158,7 @@ fn row(backend: &BackendStatus) -> Vec<String> {
         snapshot.name.clone(),
         snapshot.transport.to_owned(),
         snapshot.revision.unwrap_or("-").to_owned(),
+        snapshot.connections.mode.to_owned(),
         backend.tools.to_string(),
         backend.prompts.to_string(),
         (backend.resources + backend.resource_templates).to_string(),

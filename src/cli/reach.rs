@@ -101,7 +101,9 @@ pub(super) fn caller() -> Caller {
         request_id: RequestId::new("cli"),
         revision: Revision::LATEST,
         capabilities: RawJson::empty_object(),
+        session: None,
         log_level: None,
+        asked_level: None,
         progress_token: None,
     }
 }

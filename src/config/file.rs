@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::TimeoutSettings;
+use crate::backend::{ConnectionSettings, TimeoutSettings};
 use crate::catalog::CatalogSettings;
 use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings};
 use crate::server::{AdminSettings, ClientSettings, ServerSettings};
@@ -58,6 +58,8 @@ pub(crate) struct DefaultsSection {
     concurrency: ConcurrencySettings,
     /// How fast a lost backend is tried again.
     restart: RestartSettings,
+    /// Which calls share a connection.
+    connections: ConnectionSettings,
     /// Check a call's arguments against the tool's schema before the backend sees them.
     validate_arguments: bool,
 }
@@ -106,6 +108,8 @@ pub(crate) struct BackendSection {
     pub(crate) concurrency: ConcurrencySettings,
     /// How fast the backend is tried again when lost.
     pub(crate) restart: RestartSettings,
+    /// Which calls share a connection.
+    pub(crate) connections: ConnectionSettings,
 }
 
 /// The transports, in every spelling that clients' own files use.

@@ -85,6 +85,7 @@ fn backend(
             breaker: section.breaker,
             concurrency: section.concurrency,
             restart: section.restart,
+            connections: section.connections,
         },
         exposure: ExposureSettings {
             backend: name.to_owned(),

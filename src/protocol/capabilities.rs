@@ -21,6 +21,9 @@ pub struct ClientCapabilities {
     sampling_tools: bool,
     sampling_context: bool,
     roots: bool,
+    /// The client will tell when its roots change. Never read from a declaration: only a connection that is
+    /// one session's can promise it.
+    roots_change: bool,
 }
 
 impl ClientCapabilities {
@@ -41,7 +44,20 @@ impl ClientCapabilities {
             sampling_tools: is_new && has(&sampling, "tools"),
             sampling_context: is_new && has(&sampling, "context"),
             roots: declared.get("roots").is_some(),
+            roots_change: false,
         }
+    }
+
+    /// Whether a client that declared this will tell when its roots change.
+    pub fn tells_of_roots(declared: &RawJson) -> bool {
+        let flag = declared.get("roots").and_then(|roots| roots.get("listChanged"));
+        flag.is_some_and(|flag| flag.as_str() == "true")
+    }
+
+    /// The same, with the promise to tell when roots change, if the client has any.
+    #[must_use]
+    pub fn telling_of_roots(self, tells: bool) -> Self {
+        Self { roots_change: tells && self.roots, ..self }
     }
 
     /// Whether the client can be asked nothing.
@@ -83,6 +99,9 @@ impl ClientCapabilities {
         add("elicitation", elicitation, &[("form", form), ("url", self.elicitation_url)]);
         add("sampling", self.sampling, &[("tools", self.sampling_tools), ("context", self.sampling_context)]);
         add("roots", self.roots, &[]);
+        if self.roots_change {
+            declared.insert("roots".to_owned(), json!({ "listChanged": true }));
+        }
         RawJson::of(&Value::Object(declared))
     }
 }

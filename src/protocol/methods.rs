@@ -20,6 +20,7 @@ pub mod name {
     pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
     pub const PROMPTS_CHANGED: &str = "notifications/prompts/list_changed";
     pub const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
+    pub const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
     pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
     pub const TASK_CHANGED: &str = "notifications/tasks";
 }

@@ -16,6 +16,7 @@ use super::hop;
 use super::question::Questions;
 use super::request::Inbound;
 use super::router::Router;
+use super::session::SessionId;
 use super::target::{Target, resolve};
 use super::tasks;
 
@@ -90,8 +91,15 @@ impl Driver {
     /// Makes a call of the target.
     pub(super) async fn call(&mut self, target: Target, rounds: u32) -> Option<Event> {
         let caller = &self.inbound.caller;
-        let wants = Wants { era: caller.revision.era(), capabilities: self.capabilities() };
-        match self.router.admit(&target.route.backend, wants).await {
+        let wants = Wants {
+            era: caller.revision.era(),
+            capabilities: self.capabilities(),
+            tells_of_roots: ClientCapabilities::tells_of_roots(&caller.capabilities),
+            principal: caller.principal.shared_name(),
+            session: caller.session.map(SessionId::number),
+            log_level: caller.asked_level,
+        };
+        match self.router.admit(&target.route.backend, &wants).await {
             Ok(admission) => {
                 let id = admission.draw_id();
                 let params = hop::outward(&target, &self.inbound, admission.revision(), id);

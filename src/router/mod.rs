@@ -21,6 +21,7 @@
 //! | `refresh.rs` | when does the catalog change, and who is told? |
 //! | `tasks/` | how does a client follow a call that goes on as a task? |
 //! | `subscriptions.rs`, `updates.rs` | who is told when a resource changes, and how does a client ask to be? |
+//! | `session.rs` | what do backends keep for a session? |
 //! | `status.rs` | what do operators see of all this? |
 //!
 //! This room joins the catalog and the backends, which do not know each other.
@@ -41,6 +42,7 @@ mod request;
 #[expect(clippy::module_inception, reason = "the room's main type lives in the file of its name")]
 mod router;
 mod seal;
+mod session;
 mod status;
 mod subscriptions;
 mod target;
@@ -55,5 +57,6 @@ pub use refresh::Changes;
 pub use request::{Caller, Inbound, Principal, RequestId};
 pub use router::{ListPage, Router};
 pub use seal::Sealer;
+pub use session::{SessionHold, SessionId};
 pub use status::{BackendStatus, Status};
 pub use updates::Updates;

@@ -37,7 +37,7 @@ impl Router {
     ///
     /// # Errors
     /// Nothing was sent; see [`Backend::admit`](crate::backend::Backend::admit).
-    pub(super) async fn admit(&self, name: &str, wants: Wants) -> Result<Admission, Failure> {
+    pub(super) async fn admit(&self, name: &str, wants: &Wants) -> Result<Admission, Failure> {
         let taken_out = || Failure::unavailable("the backend was taken out of the configuration");
         let mut backend = self.backend(name).ok_or_else(taken_out)?;
         loop {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::protocol::{LogLevel, RawJson, Revision, Routed};
 
+use super::session::SessionId;
+
 /// Who is calling. Later authentication methods add what they know here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Principal(Arc<str>);
@@ -23,6 +25,10 @@ impl Principal {
     /// Its name in logs.
     pub fn name(&self) -> &str {
         &self.0
+    }
+
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -54,8 +60,12 @@ pub struct Caller {
     pub revision: Revision,
     /// What the client declared it can do, with `initialize` or with this request.
     pub capabilities: RawJson,
+    /// Its session, if it has one.
+    pub session: Option<SessionId>,
     /// Least level of log notifications it wants with this request; none for none.
     pub log_level: Option<LogLevel>,
+    /// The same, if the client asked for it: then legacy servers are told.
+    pub asked_level: Option<LogLevel>,
     /// The client's progress token, if it wants progress.
     pub progress_token: Option<RawJson>,
 }

@@ -27,6 +27,7 @@ pub(super) fn initialize(
     let capabilities = params.and_then(|params| params.get("capabilities")).filter(RawJson::is_object);
     let capabilities = capabilities.unwrap_or_else(RawJson::empty_object);
     let session = Session::new(principal.clone(), revision, capabilities, calls);
+    let session = session.held(server.router.begin_session());
     Ok((session, answers::initialize(server, revision)))
 }
 
@@ -63,8 +64,10 @@ pub(super) fn begin(
 
 /// Takes note of what a session's client says without wanting an answer.
 pub(super) fn notice(session: &Session, name: &str, params: Option<&RawJson>) {
-    if name == method::CANCELLED {
-        session.calls.cancel(params);
+    match name {
+        method::CANCELLED => session.calls.cancel(params),
+        method::ROOTS_CHANGED => session.roots_changed(),
+        _ => {}
     }
 }
 

@@ -24,12 +24,15 @@ pub(super) fn check(
         return Err(missing(meta_key::PROTOCOL_VERSION));
     };
     let capabilities = meta.client_capabilities.clone().filter(RawJson::is_object);
+    let log_level = answers::log_level(meta)?;
     Ok(Caller {
         principal: principal.clone(),
         request_id: request_id.clone(),
         revision,
         capabilities: capabilities.ok_or_else(|| missing(meta_key::CLIENT_CAPABILITIES))?,
-        log_level: answers::log_level(meta)?,
+        session: None,
+        log_level,
+        asked_level: log_level,
         progress_token: meta.progress_token.clone(),
     })
 }

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::calls::Calls;
 use crate::protocol::{LogLevel, RawJson, RequestMeta, Revision};
-use crate::router::{Caller, Principal, RequestId, Updates};
+use crate::router::{Caller, Principal, RequestId, SessionHold, Updates};
 
 /// Least level of log messages for a client that has not set one: the server decides then
 /// (MCP 2025-11-25, server/utilities/logging).
@@ -20,7 +20,9 @@ pub(super) struct Session {
     /// The resources it watches.
     pub(super) updates: Arc<Updates>,
     capabilities: RawJson,
-    log_level: Mutex<LogLevel>,
+    log_level: Mutex<Option<LogLevel>>,
+    /// What backends keep for it.
+    hold: Option<SessionHold>,
 }
 
 impl Session {
@@ -30,23 +32,36 @@ impl Session {
         capabilities: RawJson,
         calls: Arc<Calls>,
     ) -> Self {
-        let (updates, log_level) = (Arc::default(), Mutex::new(UNASKED));
-        Self { principal, revision, calls, updates, capabilities, log_level }
+        let (updates, log_level) = (Arc::default(), Mutex::default());
+        Self { principal, revision, calls, updates, capabilities, log_level, hold: None }
+    }
+
+    /// The same session, for which backends can keep something.
+    pub(super) fn held(self, hold: SessionHold) -> Self {
+        Self { hold: Some(hold), ..self }
     }
 
     /// `logging/setLevel`
     pub(super) fn set_level(&self, level: LogLevel) {
-        *self.log_level.lock() = level;
+        *self.log_level.lock() = Some(level);
+    }
+
+    /// `notifications/roots/list_changed`
+    pub(super) fn roots_changed(&self) {
+        self.hold.iter().for_each(SessionHold::roots_changed);
     }
 
     /// Whom the router serves when this session sends `params`.
     pub(super) fn caller(&self, request_id: RequestId, params: Option<&RawJson>) -> Caller {
+        let asked_level = *self.log_level.lock();
         Caller {
             principal: self.principal.clone(),
             request_id,
             revision: self.revision,
             capabilities: self.capabilities.clone(),
-            log_level: Some(*self.log_level.lock()),
+            session: self.hold.as_ref().map(SessionHold::id),
+            log_level: Some(asked_level.unwrap_or(UNASKED)),
+            asked_level,
             progress_token: RequestMeta::of(params).progress_token,
         }
     }

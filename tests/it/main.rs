@@ -3,6 +3,7 @@
 
 mod binary;
 mod catalog;
+mod connections;
 mod eras;
 mod fidelity;
 mod http;

@@ -3,7 +3,8 @@
 //! `raw_stdio legacy` speaks 2025-11-25, `raw_stdio modern` 2026-07-28. Its tools: `echo` answers with
 //! the arguments, and with the text of all parameters; `noise` does so twice among other lines; `swap` answers each second call first, progress
 //! before the answer; `fail` fails with the arguments as the error's data; `hang` never answers;
-//! `cancelled` tells which requests hang and which of them were cancelled; `pid` tells who answers.
+//! `cancelled` tells which requests hang and which of them were cancelled; `pid` tells who answers; `note`
+//! notes its arguments and tells everything noted so far, levels and changes of roots too.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead as _, Write as _};
@@ -48,6 +49,7 @@ struct Server {
     held: Option<String>,
     hanging: Vec<String>,
     cancelled: Vec<String>,
+    noted: Vec<String>,
 }
 
 fn main() {
@@ -71,6 +73,9 @@ impl Server {
                 let cancelled: Cancelled<'_> = serde_json::from_str(request.params?.get()).unwrap();
                 self.cancelled.push(cancelled.request_id.get().to_owned());
             }
+            if request.method == "notifications/roots/list_changed" {
+                self.noted.push(r#""roots""#.to_owned());
+            }
             return None;
         };
         let outcome = match (request.method.as_str(), self.is_modern) {
@@ -81,6 +86,10 @@ impl Server {
                 r#""result":{{"protocolVersion":"2025-11-25","capabilities":{CAPABILITIES},"serverInfo":{{"name":"raw","version":"1"}}}}"#
             ),
             ("tools/list", _) => format!(r#""result":{{"tools":[{}]}}"#, TOOLS.map(tool).join(",")),
+            ("logging/setLevel", false) => {
+                self.noted.push(request.params?.get().to_owned());
+                r#""result":{}"#.to_owned()
+            }
             ("tools/call", _) => return self.call(id, request.params?),
             _ => r#""error":{"code":-32601,"message":"method not found"}"#.to_owned(),
         };
@@ -114,6 +123,11 @@ impl Server {
                     &format!(r#""result":{{"content":[],"hanging":[{hanging}],"cancelled":[{cancelled}]}}"#),
                 ))
             }
+            "note" => {
+                self.noted.push(arguments.get().to_owned());
+                let noted = self.noted.join(",");
+                Some(message(id, &format!(r#""result":{{"content":[],"noted":[{noted}]}}"#)))
+            }
             "pid" => {
                 let pid = std::process::id();
                 Some(message(id, &format!(r#""result":{{"content":[],"pid":{pid}}}"#)))
@@ -126,8 +140,8 @@ impl Server {
     }
 }
 
-const CAPABILITIES: &str = r#"{"tools":{}}"#;
-const TOOLS: [&str; 7] = ["echo", "noise", "swap", "fail", "hang", "cancelled", "pid"];
+const CAPABILITIES: &str = r#"{"tools":{},"logging":{}}"#;
+const TOOLS: [&str; 8] = ["echo", "noise", "swap", "fail", "hang", "cancelled", "note", "pid"];
 
 fn tool(name: &str) -> String {
     format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#)

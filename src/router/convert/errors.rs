@@ -170,7 +170,9 @@ mod tests {
             request_id: RequestId::new("req-1"),
             revision,
             capabilities: raw(capabilities),
+            session: None,
             log_level: None,
+            asked_level: None,
             progress_token: None,
         };
         let outcome = shown(&Inbound { routed, params: None, caller }, raw(error));

@@ -182,6 +182,7 @@ impl Duplex {
             method::INITIALIZED if self.session.get().is_some() && self.notified.set(()).is_ok() => {
                 self.run_notifications();
             }
+            method::ROOTS_CHANGED => self.session.get().iter().for_each(|session| session.roots_changed()),
             _ => {}
         }
     }

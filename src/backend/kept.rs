@@ -1,0 +1,330 @@
+//! Connections that are kept for whoever uses them, because the server keeps state there: one for each
+//! principal, or for each session of a client.
+//!
+//! Calls of one holder share its connection. Where the server was told that it may ask, they take turns:
+//! a question is then about the one call that runs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use crate::protocol::ClientCapabilities;
+
+use super::connection::{Connection, Established};
+use super::places::{Places, Room};
+use super::{Failure, FailureKind, Sent};
+
+/// Whose state it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Holder {
+    /// All that one principal does.
+    Principal(Arc<str>),
+    /// One session of a client, by its number.
+    Session(u64),
+}
+
+/// What tells one kept connection from another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub holder: Holder,
+    /// What the server was told that it may ask.
+    pub capabilities: ClientCapabilities,
+}
+
+/// The kept connections of one backend.
+#[derive(Debug)]
+pub(super) struct Kept {
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    places: Places,
+    /// How long an unused connection stays open.
+    patience: Duration,
+}
+
+/// One holder's place. Locked only while [`Kept::slots`] is, or by whoever opens the connection.
+#[derive(Debug)]
+struct Slot {
+    /// For the one call at a time that the server may ask about.
+    turn: Arc<Semaphore>,
+    /// Held while the connection is opened: a hundred calls open one.
+    opening: tokio::sync::Mutex<()>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    users: usize,
+    since: Instant,
+    open: Option<(Established, Room)>,
+}
+
+impl Slot {
+    fn new() -> Arc<Self> {
+        let inner = Inner { users: 0, since: Instant::now(), open: None };
+        let turn = Arc::new(Semaphore::new(1));
+        Arc::new(Self { turn, opening: tokio::sync::Mutex::default(), inner: Mutex::new(inner) })
+    }
+
+    fn is_lost(&self) -> bool {
+        self.connection().is_none_or(|connection| connection.signals().is_lost())
+    }
+
+    fn connection(&self) -> Option<Arc<Connection>> {
+        self.inner.lock().open.as_ref().map(|(established, _)| Arc::clone(&established.connection))
+    }
+
+    /// Since when nobody uses the connection there is.
+    fn idle_since(&self) -> Option<Instant> {
+        let inner = self.inner.lock();
+        (inner.users == 0 && inner.open.is_some()).then_some(inner.since)
+    }
+}
+
+impl Kept {
+    /// At most `size` connections, each closed after `idle` without use.
+    pub(super) fn new(size: usize, idle: Duration) -> Arc<Self> {
+        Arc::new(Self { slots: Mutex::default(), places: Places::new(size), patience: idle })
+    }
+
+    /// Begins to use the connection of `key`, which may not be open yet. Where the server may ask, waits
+    /// for the holder's call before this one, at most `patience`.
+    ///
+    /// # Errors
+    /// Busy.
+    pub(super) async fn enter(self: &Arc<Self>, key: Key, patience: Duration) -> Result<Use, Failure> {
+        let takes_turns = !key.capabilities.is_empty();
+        let slot = {
+            let mut slots = self.slots.lock();
+            let slot = Arc::clone(slots.entry(key.clone()).or_insert_with(Slot::new));
+            slot.inner.lock().users += 1;
+            slot
+        };
+        let mut used = Use { kept: Arc::clone(self), key, slot, _turn: None };
+        if takes_turns {
+            let turn = Arc::clone(&used.slot.turn).acquire_owned();
+            let turn = timeout(patience, turn).await.ok().and_then(Result::ok);
+            used._turn = Some(turn.ok_or_else(|| busy("another call of this client has the connection"))?);
+        }
+        Ok(used)
+    }
+
+    /// Room for one more connection, within `patience`; the one that was idle longest makes room if need be.
+    async fn room(&self, patience: Duration) -> Option<Room> {
+        self.places.find(patience, || self.places.take().or_else(|| self.evict())).await
+    }
+
+    fn evict(&self) -> Option<Room> {
+        let mut slots = self.slots.lock();
+        let oldest = slots
+            .iter()
+            .filter_map(|(key, slot)| Some((slot.idle_since()?, key)))
+            .min_by_key(|(since, _)| *since);
+        let key = oldest?.1.clone();
+        let (established, room) = slots.remove(&key)?.inner.lock().open.take()?;
+        self.places.discard(established);
+        Some(room)
+    }
+
+    /// Ends what is kept for a holder; a call that runs is not cut off.
+    pub(super) fn end(&self, holder: &Holder) {
+        self.end_all(|key, _| key.holder == *holder);
+    }
+
+    /// Closes what was lost, and what nobody used for a while.
+    pub(super) fn sweep(&self) {
+        self.end_all(|_, slot| {
+            let idle = slot.idle_since();
+            idle.is_some_and(|since| since.elapsed() >= self.patience || slot.is_lost())
+        });
+    }
+
+    /// Ends everything, and waits for what is being closed.
+    pub(super) async fn close(&self) {
+        self.end_all(|_, _| true);
+        self.places.closed().await;
+    }
+
+    fn end_all(&self, is_over: impl Fn(&Key, &Slot) -> bool) {
+        let mut slots = self.slots.lock();
+        // What is in use closes with its last use, which does not find it in the table any more.
+        let over: Vec<_> = slots.extract_if(|key, slot| is_over(key, slot)).collect();
+        over.iter().filter(|(_, slot)| slot.idle_since().is_some()).for_each(|(_, slot)| self.discard(slot));
+    }
+
+    /// The open connections of a holder.
+    pub(super) fn of(&self, holder: &Holder) -> Vec<Arc<Connection>> {
+        let slots = self.slots.lock();
+        let own = slots.iter().filter(|(key, _)| key.holder == *holder);
+        own.filter_map(|(_, slot)| slot.connection()).collect()
+    }
+
+    /// Connections there are now.
+    pub(super) fn open(&self) -> usize {
+        self.places.taken()
+    }
+
+    fn discard(&self, slot: &Slot) {
+        let open = slot.inner.lock().open.take();
+        if let Some((established, room)) = open {
+            self.places.discard(established);
+            drop(room);
+        }
+        self.places.given_back();
+    }
+
+    fn leave(&self, key: &Key, slot: &Arc<Slot>) {
+        let mut slots = self.slots.lock();
+        let is_unused = {
+            let mut inner = slot.inner.lock();
+            inner.users -= 1;
+            inner.since = Instant::now();
+            inner.users == 0
+        };
+        let is_kept = slots.get(key).is_some_and(|kept| Arc::ptr_eq(kept, slot));
+        if is_unused && (!is_kept || slot.is_lost()) {
+            if is_kept {
+                slots.remove(key);
+            }
+            self.discard(slot);
+        }
+        drop(slots);
+        self.places.given_back();
+    }
+}
+
+/// The use of a kept connection for the length of one call.
+#[derive(Debug)]
+pub(super) struct Use {
+    kept: Arc<Kept>,
+    key: Key,
+    slot: Arc<Slot>,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Use {
+    /// What the server may ask.
+    pub(super) fn capabilities(&self) -> ClientCapabilities {
+        self.key.capabilities
+    }
+
+    /// The connection; unless it is there already, `open` makes it once there is room, for which it waits
+    /// at most `patience`. `None` if there is nothing to open.
+    ///
+    /// # Errors
+    /// Busy, or why it cannot be opened.
+    pub(super) async fn connection(
+        &self,
+        patience: Duration,
+        open: impl Future<Output = Result<Option<Established>, Failure>> + Send,
+    ) -> Result<Option<Arc<Connection>>, Failure> {
+        let _only_one = self.slot.opening.lock().await;
+        match self.slot.connection() {
+            Some(connection) if !connection.signals().is_lost() => return Ok(Some(connection)),
+            Some(_lost) => self.kept.discard(&self.slot),
+            None => {}
+        }
+        let room = self.kept.room(patience).await;
+        let room = room.ok_or_else(|| busy("every connection that the backend may have is in use"))?;
+        let Some(established) = open.await? else { return Ok(None) };
+        let connection = Arc::clone(&established.connection);
+        self.slot.inner.lock().open = Some((established, room));
+        Ok(Some(connection))
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        self.kept.leave(&self.key, &self.slot);
+    }
+}
+
+fn busy(message: &str) -> Failure {
+    Failure::new(FailureKind::Busy, Sent::No, message)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::super::connection::Wire;
+    use super::super::handshake::Agreement;
+    use super::super::ids::Ids;
+    use super::super::pipe::Pipe;
+    use super::super::signals::Signals;
+    use super::*;
+    use crate::protocol::{RawJson, Revision};
+
+    const IDLE: Duration = Duration::from_secs(60);
+
+    fn connection() -> Established {
+        let (pipe, _frames) = Pipe::new(Signals::default(), false);
+        let agreement = Agreement {
+            revision: Revision::LATEST_LEGACY,
+            capabilities: RawJson::empty_object(),
+            instructions: None,
+        };
+        Established {
+            connection: Arc::new(Connection::new(Wire::Pipe(pipe), agreement, Ids::default())),
+            child: None,
+        }
+    }
+
+    async fn enter(kept: &Arc<Kept>, session: u64) -> Use {
+        let key = Key { holder: Holder::Session(session), capabilities: ClientCapabilities::default() };
+        kept.enter(key, Duration::ZERO).await.unwrap()
+    }
+
+    async fn open(used: &Use) -> Arc<Connection> {
+        used.connection(Duration::ZERO, async { Ok(Some(connection())) }).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn many_calls_open_one_connection_and_a_lost_one_is_replaced() {
+        let kept = Kept::new(9, IDLE);
+        let (one, two) = (enter(&kept, 1).await, enter(&kept, 1).await);
+        let first = open(&one).await;
+        assert!(Arc::ptr_eq(&first, &open(&two).await));
+        first.signals().lose("gone");
+        assert!(!Arc::ptr_eq(&first, &open(&two).await));
+        assert_eq!(kept.open(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_used_for_long_enough_closes_and_what_is_used_does_not() {
+        let kept = Kept::new(9, IDLE);
+        let (one, two) = (enter(&kept, 1).await, enter(&kept, 2).await);
+        let (unused, used) = (open(&one).await, open(&two).await);
+        drop(one);
+        tokio::time::advance(IDLE).await;
+        kept.sweep();
+        assert_eq!(kept.open(), 1);
+        kept.places.closed().await;
+        assert!(unused.signals().is_lost() && !used.signals().is_lost());
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_session_cuts_no_call_off() {
+        let kept = Kept::new(9, IDLE);
+        let used = enter(&kept, 1).await;
+        let connection = open(&used).await;
+        kept.end(&Holder::Session(1));
+        assert!(!connection.signals().is_lost());
+        drop(used);
+        kept.close().await;
+        assert!(connection.signals().is_lost() && kept.open() == 0);
+    }
+
+    #[tokio::test]
+    async fn calls_take_turns_where_the_server_may_ask() {
+        let kept = Kept::new(9, IDLE);
+        let declared = RawJson::of(&serde_json::json!({"elicitation": {}}));
+        let capabilities = ClientCapabilities::read(&declared, Revision::LATEST_LEGACY);
+        let key = Key { holder: Holder::Session(1), capabilities };
+        let first = kept.enter(key.clone(), Duration::ZERO).await.unwrap();
+        assert_eq!(kept.enter(key.clone(), Duration::ZERO).await.unwrap_err().kind, FailureKind::Busy);
+        drop(first);
+        assert!(kept.enter(key, Duration::ZERO).await.is_ok());
+    }
+}

@@ -1,0 +1,152 @@
+//! How does a call come to a connection that is not everybody's?
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::protocol::{ClientCapabilities, Era, method};
+
+use super::connection::{Connection, Established};
+use super::establish::Attempt;
+use super::kept::{Holder, Use};
+use super::lease::Lease;
+use super::pool::Entered;
+use super::sharing::{Share, Wants};
+use super::{Backend, ConnectionMode, Failure, FailureKind, Sent};
+
+/// What a call has before it has leave to send.
+pub(super) enum Turn {
+    Everybody,
+    OneCall(ClientCapabilities),
+    Kept(Use),
+}
+
+impl Backend {
+    /// Waits for the caller's own calls before this one, where they take turns. Nothing that others wait
+    /// for is held meanwhile.
+    pub(super) async fn turn(&self, shared: &Connection, wants: &Wants) -> Result<Turn, Failure> {
+        let speaks_legacy = self.speaks_legacy(shared, wants.era);
+        let is_stateful = speaks_legacy || self.has_modern_connections();
+        match wants.share(self.settings().mode(), is_stateful, speaks_legacy) {
+            Share::Everybody => Ok(Turn::Everybody),
+            Share::OneCall(capabilities) => Ok(Turn::OneCall(capabilities)),
+            Share::Kept(key) => self.kept.enter(key, self.settings().timeouts.call).await.map(Turn::Kept),
+        }
+    }
+
+    /// A legacy server is told per connection what it may ask; a modern one with each request. A server of
+    /// both eras is asked for the client's own, which needs no translation; whether it speaks both shows
+    /// when it is asked.
+    fn speaks_legacy(&self, shared: &Connection, client: Era) -> bool {
+        match (shared.revision().era(), client) {
+            (Era::Legacy, _) => true,
+            (Era::Modern, Era::Legacy) => !self.only_modern.load(Ordering::Relaxed),
+            (Era::Modern, Era::Modern) => false,
+        }
+    }
+
+    /// Whether a connection of the modern era can be somebody's: a process can, requests over HTTP belong
+    /// to no session.
+    fn has_modern_connections(&self) -> bool {
+        self.settings().is_stdio() && self.settings().mode() != ConnectionMode::Shared
+    }
+
+    /// The connection on which the call is made.
+    pub(super) async fn lease(
+        &self,
+        shared: Arc<Connection>,
+        wants: &Wants,
+        turn: Turn,
+    ) -> Result<Lease, Failure> {
+        let lease = match turn {
+            Turn::Everybody => Lease::shared(shared),
+            Turn::OneCall(capabilities) => self.borrow(shared, wants, capabilities).await?,
+            Turn::Kept(used) => {
+                let open = self.open(&shared, wants.era, used.capabilities());
+                match used.connection(self.settings().concurrency.queue_wait, open).await? {
+                    Some(connection) => Lease::kept(connection, used),
+                    None => Lease::shared(shared),
+                }
+            }
+        };
+        if let Some(level) = wants.log_level {
+            lease.connection().lower_level(level, self.settings().timeouts.connect).await;
+        }
+        Ok(lease)
+    }
+
+    async fn borrow(
+        &self,
+        shared: Arc<Connection>,
+        wants: &Wants,
+        capabilities: ClientCapabilities,
+    ) -> Result<Lease, Failure> {
+        let entered = self.pool.enter(capabilities, self.settings().concurrency.queue_wait).await;
+        let room = match entered {
+            Some(Entered::Open(borrowed)) => return Ok(Lease::borrowed(borrowed)),
+            Some(Entered::Room(room)) => room,
+            None => {
+                let message = "every connection that a call can have to itself is in use";
+                return Err(Failure::new(FailureKind::Busy, Sent::No, message));
+            }
+        };
+        Ok(match self.open(&shared, wants.era, capabilities).await? {
+            Some(established) => Lease::borrowed(self.pool.lend(capabilities, established, room)),
+            None => Lease::shared(shared),
+        })
+    }
+
+    /// Opens one more connection; none where everybody's does as well.
+    async fn open(
+        &self,
+        shared: &Connection,
+        client: Era,
+        capabilities: ClientCapabilities,
+    ) -> Result<Option<Established>, Failure> {
+        if self.speaks_legacy(shared, client) {
+            match self.attempt(Era::Legacy, capabilities).run_again().await {
+                Ok(established) => {
+                    if !capabilities.is_empty() || established.child.is_some() {
+                        established.listen_beside(&self.watched).await;
+                    }
+                    return Ok(Some(established));
+                }
+                Err(refusal) if shared.revision().era() == Era::Modern => {
+                    tracing::debug!(
+                        backend = self.name(),
+                        ?refusal,
+                        "the backend does not speak the legacy era"
+                    );
+                    self.only_modern.store(true, Ordering::Relaxed);
+                }
+                Err(refusal) => return Err(refusal.into_failure()),
+            }
+        }
+        if !self.has_modern_connections() {
+            return Ok(None);
+        }
+        let modern = self.attempt(Era::Modern, ClientCapabilities::default()).run_again().await;
+        modern.map(Some).map_err(super::handshake::Refusal::into_failure)
+    }
+
+    fn attempt(&self, era: Era, capabilities: ClientCapabilities) -> Attempt<'_> {
+        Attempt {
+            settings: self.settings(),
+            ids: &self.ids,
+            tail: &self.tail,
+            known: Some(era),
+            capabilities,
+        }
+    }
+
+    /// Ends what is kept for a session: its client is gone.
+    pub fn end_session(&self, session: u64) {
+        self.kept.end(&Holder::Session(session));
+    }
+
+    /// Tells the server that a session's roots changed, where it has a connection of its own.
+    pub fn roots_changed(&self, session: u64) {
+        for connection in self.kept.of(&Holder::Session(session)) {
+            tokio::spawn(async move { connection.notify(method::ROOTS_CHANGED).await });
+        }
+    }
+}
