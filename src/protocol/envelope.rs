@@ -244,7 +244,7 @@ pub mod frame {
         text.put_slice(OPENING);
         put_id(&mut text, id);
         text.put_slice(b",\"method\":");
-        text.put_slice(RawJson::of(method).as_bytes());
+        text.put_slice(RawJson::of_text(method).as_bytes());
         if let Some(params) = params {
             text.put_slice(b",\"params\":");
             text.put_slice(params.as_bytes());

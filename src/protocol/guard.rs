@@ -1,5 +1,7 @@
 //! Refuses JSON that is nested so deep that a recursive reader behind us would fall over.
 
+use super::json::quote_or_escape;
+
 /// Deepest nesting of arrays and objects that is let through.
 pub const MAX_DEPTH: usize = 64;
 
@@ -29,12 +31,11 @@ pub fn scan(text: &[u8]) -> bool {
 
 /// The position of the quote that closes the string whose first character is at `at`.
 fn skip_string(text: &[u8], mut at: usize) -> usize {
-    while let Some(rest) = text.get(at..) {
-        match memchr::memchr2(b'"', b'\\', rest) {
-            Some(offset) if rest[offset] == b'"' => return at + offset,
-            Some(offset) => at += offset + 2,
-            None => break,
+    while let Some(found) = quote_or_escape(text, at) {
+        if text[found] == b'"' {
+            return found;
         }
+        at = found + 2;
     }
     text.len()
 }

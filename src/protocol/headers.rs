@@ -56,7 +56,8 @@ pub fn mirrored_name(method: &str, params: Option<&RawJson>) -> Option<String> {
         "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
         _ => return None,
     };
-    params?.get(member)?.string().map(Cow::into_owned)
+    // The first will do: where it stands twice, the request is refused before anything believes either.
+    params?.get_all(member).next()?.string().map(Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -81,13 +81,17 @@ impl Link {
 
     /// Whether another request may be sent: the link is open, and the last response was read to its end.
     pub(super) fn is_free(&mut self) -> bool {
+        self.is_open() && self.sender.is_ready() && self.used.elapsed() < IDLE
+    }
+
+    fn is_open(&mut self) -> bool {
         let mut asleep = Context::from_waker(Waker::noop());
-        let is_open =
-            self.driver.as_mut().is_some_and(|driver| Pin::new(driver).poll(&mut asleep).is_pending());
+        let polled = self.driver.as_mut().map(|driver| Pin::new(driver).poll(&mut asleep));
+        let is_open = polled.is_some_and(|polled| polled.is_pending());
         if !is_open {
             self.driver = None;
         }
-        is_open && self.sender.is_ready() && self.used.elapsed() < IDLE
+        is_open
     }
 
     /// Begins to count as idle.
