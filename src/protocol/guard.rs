@@ -1,6 +1,6 @@
 //! Refuses JSON that is nested so deep that a recursive reader behind us would fall over.
 
-use super::json::quote_or_escape;
+use super::json::closing_quote;
 
 /// Deepest nesting of arrays and objects that is let through.
 pub const MAX_DEPTH: usize = 64;
@@ -14,7 +14,7 @@ pub fn scan(text: &[u8]) -> bool {
     let mut at = 0;
     while let Some(byte) = text.get(at) {
         match byte {
-            b'"' => at = skip_string(text, at + 1),
+            b'"' => at = closing_quote(text, at + 1).unwrap_or(text.len()),
             b'{' | b'[' => {
                 depth += 1;
                 if depth > MAX_DEPTH {
@@ -27,17 +27,6 @@ pub fn scan(text: &[u8]) -> bool {
         at += 1;
     }
     true
-}
-
-/// The position of the quote that closes the string whose first character is at `at`.
-fn skip_string(text: &[u8], mut at: usize) -> usize {
-    while let Some(found) = quote_or_escape(text, at) {
-        if text[found] == b'"' {
-            return found;
-        }
-        at = found + 2;
-    }
-    text.len()
 }
 
 #[cfg(test)]

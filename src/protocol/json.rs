@@ -371,35 +371,41 @@ fn value_end(text: &[u8], start: usize) -> Option<usize> {
 }
 
 fn string_end(text: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 1;
+    Some(closing_quote(text, start + 1)? + 1)
+}
+
+/// Where the string ends whose first character is at `start`.
+pub(super) fn closing_quote(text: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
     loop {
-        at = quote_or_escape(text, at)?;
-        if text.get(at)? == &b'"' {
-            return Some(at + 1);
+        at = next_quote(text, at)?;
+        // Escapes are not looked at one by one: prose is full of line breaks, and quotes are few.
+        let backslashes = text[start..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        if backslashes.is_multiple_of(2) {
+            return Some(at);
         }
-        at += 2;
+        at += 1;
     }
 }
 
-/// Where the next quote or backslash stands, from `at` on.
-pub(super) fn quote_or_escape(text: &[u8], mut at: usize) -> Option<usize> {
+fn next_quote(text: &[u8], mut at: usize) -> Option<usize> {
     // Most strings are keys and other short ones, over before a vectorised search has begun.
     for _ in 0..SHORT {
         let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) else { break };
-        let found = matches(*word, b'"') | matches(*word, b'\\');
+        let found = quotes(u64::from_le_bytes(*word));
         if found != 0 {
             return Some(at + found.trailing_zeros() as usize / 8);
         }
         at += 8;
     }
-    Some(at + memchr::memchr2(b'"', b'\\', text.get(at..)?)?)
+    Some(at + memchr::memchr(b'"', text.get(at..)?)?)
 }
 
-/// A bit in the first byte of `word` that is `byte`, from the low end; nothing is set below it.
-fn matches(word: [u8; 8], byte: u8) -> u64 {
+/// Marks the first of eight bytes that is a quote; nothing before it is marked.
+fn quotes(word: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let zero_where_equal = u64::from_le_bytes(word) ^ (ONES * u64::from(byte));
-    zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & (ONES << 7)
+    let zero_at_quote = word ^ u64::from_ne_bytes([b'"'; 8]);
+    zero_at_quote.wrapping_sub(ONES) & !zero_at_quote & (ONES << 7)
 }
 
 fn nested_end(text: &[u8], start: usize) -> Option<usize> {
@@ -445,6 +451,26 @@ mod tests {
     fn a_key_that_stands_twice_is_refused_however_it_is_spelt() {
         assert!(Object::parse(&raw(r#"{"name":1,"n\u0061me":2}"#)).is_none());
         assert!(Object::parse(&raw("[1]")).is_none());
+    }
+
+    #[test]
+    fn a_string_ends_at_the_first_quote_that_is_not_escaped() {
+        for inner in [
+            "",
+            "x",
+            r"\\",
+            r#"\""#,
+            r#"a\\\"b"#,
+            r#"1234567\"9"#,
+            "longer than four times eight letters",
+            r"\\\\\\\\",
+        ] {
+            let padded = format!("{}{inner}", "p".repeat(inner.len() % 9));
+            let object = raw(&format!(r#"{{"a":"{padded}","b":1}}"#));
+            assert_eq!(object.get("a").unwrap().as_str(), format!("\"{padded}\""));
+            assert_eq!(object.get("b").unwrap().as_str(), "1");
+        }
+        assert_eq!(closing_quote(br#"never\""#, 0), None);
     }
 
     #[test]

@@ -52,7 +52,8 @@ impl Driver {
         Self { router, inbound, stage: Stage::New, account, questions: Questions::default() }
     }
 
-    pub(super) async fn step(mut self) -> (Self, Event) {
+    /// In a box, so that handing it from step to step moves a pointer.
+    pub(super) async fn step(mut self: Box<Self>) -> (Box<Self>, Event) {
         loop {
             let event = match std::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::New => self.open().await,

@@ -35,7 +35,7 @@ pub enum Event {
     Answer(Result<RawJson, RawJson>),
 }
 
-type Step = Pin<Box<dyn Future<Output = (Driver, Event)> + Send>>;
+type Step = Pin<Box<dyn Future<Output = (Box<Driver>, Event)> + Send>>;
 
 /// A request under way. Nothing happens until its first event is asked for; dropped before its
 /// answer, it is cancelled at the backend.
@@ -46,7 +46,7 @@ pub struct Exchange {
 
 impl Exchange {
     pub(super) fn new(router: Arc<Router>, inbound: Inbound) -> Self {
-        Self { step: Some(Box::pin(Driver::new(router, inbound).step())) }
+        Self { step: Some(Box::pin(Box::new(Driver::new(router, inbound)).step())) }
     }
 
     /// The next event. Cancel-safe. After the answer it never returns.

@@ -1,6 +1,7 @@
 """What is measured: the server alone, and behind whom it stands."""
 
 import json
+import shutil
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -68,31 +69,31 @@ def nginx(backend_url, buffering=True):
         yield Contender("nginx", f"http://127.0.0.1:{port}/mcp", process, with_children=True)
 
 
-def gateway_file(backends, more=None):
-    """The configuration, as JSON, which is YAML too."""
-    return json.dumps(
-        {
-            "log": {"level": "warn"},
-            "server": {"limits": {"sessions": 1_000_000, "connections": 16384}},
-            "catalog": {"page_size": 100_000},
-            "defaults": {"concurrency": {"in_flight": 1024}},
-            "backends": backends,
-        }
-        | (more or {})
-    )
+def configuration(backends):
+    """For a file: JSON is YAML too. The bounds are those that the load would run into."""
+    return {
+        "log": {"level": "warn"},
+        "server": {"limits": {"sessions": 1_000_000, "connections": 16384}},
+        "catalog": {"page_size": 100_000},
+        "defaults": {"concurrency": {"in_flight": 1024}},
+        "backends": backends,
+    }
 
 
 @contextmanager
-def switchyard(backends, name="switchyard", prefix="echo__", ready=None, environment=None):
+def switchyard(backends, name="switchyard", prefix="echo__"):
     port, admin = free_port(), free_port()
-    config = json.loads(gateway_file(backends))
+    config = configuration(backends)
     config["server"]["listen"] = f"127.0.0.1:{port}"
     config["admin"] = {"listen": f"127.0.0.1:{admin}"}
+    # No catalog from an earlier run.
+    config["state_dir"] = str(WORK / "state" / name)
+    shutil.rmtree(WORK / "state" / name, ignore_errors=True)
     file = WORK / f"{name}.yaml"
     WORK.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(config))
     command = [GATEWAY, "--config", file, "serve"]
-    with Process(name, command, environment) as process:
+    with Process(name, command) as process:
         process.wait_for_port(port)
         wait_until_ready(admin, len(backends))
         yield Contender(name, f"http://127.0.0.1:{port}/mcp", process, prefix)

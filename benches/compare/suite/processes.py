@@ -33,7 +33,7 @@ def fresh(name):
 class Process:
     """A command and everything it starts; ended with the `with` block."""
 
-    def __init__(self, name, command, environment=None):
+    def __init__(self, name, command):
         self.name, self.folder = name, fresh(name)
         self.log = open(self.folder / "log", "w")
         self.child = subprocess.Popen(
@@ -42,7 +42,6 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
-            env=os.environ | (environment or {}),
             start_new_session=True,
         )
 
@@ -75,7 +74,7 @@ class Process:
         raise RuntimeError(f"{self.name} does not listen; its log is {self.folder / 'log'}")
 
     def tree(self):
-        """The process and all below it, without those of `ignored` commands."""
+        """The process and all below it."""
         pids, found = [self.child.pid], []
         while pids:
             pid = pids.pop()

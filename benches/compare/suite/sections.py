@@ -108,6 +108,15 @@ def initialize(options):
     return [{"connections": 16, "results": results}]
 
 
+def settle(contender):
+    """Waits until what a start or a new session leaves to be done is done."""
+    for _ in range(40):
+        before = contender.cpu()
+        time.sleep(0.25)
+        if contender.cpu() - before < 0.005:
+            return
+
+
 def stdio(options):
     """A server on a pipe: a bare client of the pipe, and clients of the gateway."""
     table = []
@@ -174,7 +183,7 @@ def start(options):
         port = free_port()
         config = {
             "server": {"listen": f"127.0.0.1:{port}"}, "admin": {"enabled": False}, "log": {"level": "error"},
-            "state_dir": str(folder), "backends": backends,
+            "catalog": {"page_size": 100_000}, "state_dir": str(folder), "backends": backends,
         }
         folder.mkdir(parents=True, exist_ok=True)
         file = WORK / f"start-{count}.yaml"
@@ -211,6 +220,7 @@ def growth(options):
     table = []
 
     def measure(what, number, gateway, *flags):
+        settle(gateway)
         runs = {"switchyard": lambda: load(gateway, "--seconds", options.seconds, *flags)}
         table.append({"grows": what, "to": number, "results": rounds(options.rounds, runs)})
         options.progress("growth", table[-1])
