@@ -8,6 +8,7 @@ mod output;
 mod reach;
 mod schema;
 mod serve;
+mod sockets;
 mod token;
 
 use std::path::{Path, PathBuf};

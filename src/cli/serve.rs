@@ -1,13 +1,11 @@
 //! `switchyard serve`
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -18,15 +16,24 @@ use crate::telemetry::{self, process};
 
 use super::banner;
 use super::output::say;
+use super::sockets::Sockets;
 
 /// How long the start-up summary waits for backends; they go on starting after it.
 const SUMMARY: Duration = Duration::from_secs(5);
+
+/// How long a new process waits for its backends before it serves in the place of the old one.
+const TAKE_OVER: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Options {
     /// Speak MCP over standard input and output to the client that started this process
     #[arg(long)]
     stdio: bool,
+    /// Take the sockets over from the gateway that runs with the same `state_dir`, which then drains and ends
+    ///
+    /// Nothing is refused and no answer is cut. Without one this is an ordinary start.
+    #[arg(long, conflicts_with = "stdio")]
+    take_over: bool,
 }
 
 pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<ExitCode> {
@@ -43,13 +50,15 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     warn_of_exposure(&config);
-    let clients = bind(config.server.listen, "server.listen").await?;
-    let operators = match config.admin.enabled {
-        true => Some(bind(config.admin.listen, "admin.listen").await?),
-        false => None,
-    };
+    let Sockets { clients, operators, before } = Sockets::open(&config, options.take_over).await?;
     let address = clients.local_addr().context("failed to read the address listened on")?;
     let gateway = Gateway::start(config, Keep::Catalog)?.reload_on(reload);
+    if let Some(before) = before {
+        gateway.first_attempts(TAKE_OVER).await;
+        if let Err(error) = before.ready() {
+            tracing::info!(%error, "the gateway that ran has ended by itself");
+        }
+    }
     let router = Arc::clone(gateway.router());
     let about = banner::About::of(&gateway, address, operators.as_ref());
     // Clients are served at once; the summary follows when there is something to sum up.
@@ -69,12 +78,6 @@ fn warn_of_exposure(config: &Config) {
         let listen = config.admin.listen;
         tracing::warn!(%listen, "the operators' endpoint has no authentication; keep this address off public networks");
     }
-}
-
-async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("failed to listen on {address}; choose another `{key}`, or stop what uses it")
-    })
 }
 
 /// SIGHUP asks for the configuration to be read again, whether or not its file changed.

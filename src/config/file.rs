@@ -39,7 +39,7 @@ pub(crate) struct File {
     #[schemars(with = "BTreeMap<String, BackendSection>")]
     mcp_servers: Option<serde::de::IgnoredAny>,
     /// Seal what clients keep for the gateway between requests. The first seals, all open: put a new one in
-    /// front to rotate, and give replicas the same. Without any, a random one lasts until the gateway stops.
+    /// front to rotate, and give replicas the same. Without any, the gateway makes one and keeps it in `state_dir`.
     pub(crate) sealing_keys: Vec<String>,
     /// Where the gateway keeps its files; relative to this file.
     #[schemars(extend("default" = ".switchyard"))]

@@ -4,13 +4,18 @@
 //! |---|---|
 //! | `crew.rs` | which backends are running, and how is one begun, replaced and ended? |
 //! | `reload.rs` | how does a changed file come into force? |
+//! | `hand_over.rs` | how does a new process take over what this one listens on? |
+//! | `keys.rs` | which keys seal what clients keep? |
 //! | `news.rs` | what do operators hear of the configuration? |
 
 mod crew;
+mod hand_over;
+mod keys;
 mod news;
 mod reload;
 
 use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +30,14 @@ use tokio_util::task::TaskTracker;
 use crate::backend::kill_all;
 use crate::catalog::{KeptListing, load};
 use crate::config::Config;
-use crate::router::{Fleet, Router, Sealer};
+use crate::router::{Fleet, Router};
 use crate::server::{Admin, Server, serve, serve_admin, serve_stdio};
 use crate::telemetry;
 
+pub use hand_over::Inherited;
+
 use crew::Crew;
+use hand_over::HandOver;
 use news::News;
 use reload::Reloader;
 
@@ -56,6 +64,7 @@ pub struct Gateway {
     news: Arc<News>,
     /// Asks for a reload; without it the file is read once.
     asked: Option<Arc<Notify>>,
+    keep: Keep,
     tasks: TaskTracker,
     /// Cancelled when backends are to end: after clients were served to the end.
     stop: CancellationToken,
@@ -74,14 +83,14 @@ impl Gateway {
         let mut kept = store.as_deref().map(kept).unwrap_or_default();
         let members: Vec<_> =
             config.backends.iter().map(|one| crew.member(one, kept.remove(&one.settings.name))).collect();
-        let sealer = Sealer::new(&config.sealing_keys)?;
+        let sealer = keys::sealer(&config, keep)?;
         let router = Router::new(config.catalog.clone(), Fleet::new(members.clone()), sealer);
         tasks.spawn(Arc::clone(&router).keep_fresh(changed, store, stop.clone()));
         for member in &members {
             crew.begin(member);
         }
         let news = Arc::new(News::new(&config));
-        Ok(Self { config, router, crew: Some(crew), news, asked: None, tasks, stop })
+        Ok(Self { config, router, crew: Some(crew), news, asked: None, keep, tasks, stop })
     }
 
     /// Reads the configuration again when its file changes, and whenever `asked` is notified.
@@ -119,6 +128,11 @@ impl Gateway {
         operators: Option<TcpListener>,
         shutdown: CancellationToken,
     ) {
+        let operators_end = self.stop.child_token();
+        if self.keep == Keep::Catalog {
+            let sockets = [Some(clients.as_fd()), operators.as_ref().map(AsFd::as_fd)];
+            self.await_successor(sockets.into_iter().flatten().collect(), &shutdown, &operators_end);
+        }
         let server =
             Server::new(Arc::clone(&self.router), &self.config.server, &self.config.clients, shutdown);
         if let Some(listener) = operators {
@@ -129,8 +143,11 @@ impl Gateway {
                 metrics: Box::new(|| telemetry::install().render()),
                 config: Box::new(move || news.to_json()),
             });
-            // Operators watch the drain too: this listener ends last.
-            self.tasks.spawn(serve_admin(listener, admin, self.stop.clone()));
+            // Operators watch the drain too: this listener ends last, unless a successor has it.
+            self.tasks.spawn(serve_admin(listener, admin, operators_end, self.stop.clone()));
+        }
+        if self.keep == Keep::Catalog {
+            server.keep_sessions(self.config.state_dir.join("sessions.json"));
         }
         self.begin_reloading(&server);
         serve(clients, server).await;
@@ -150,6 +167,28 @@ impl Gateway {
         served.context("failed to serve standard input and output")
     }
 
+    /// Drains once a new process has taken over.
+    fn await_successor(
+        &self,
+        sockets: Vec<BorrowedFd<'_>>,
+        shutdown: &CancellationToken,
+        operators_end: &CancellationToken,
+    ) {
+        let hand_over = match HandOver::new(&self.config.state_dir, &sockets) {
+            Ok(hand_over) => hand_over,
+            Err(error) => return tracing::warn!(%error, "no new process can take over the sockets"),
+        };
+        let (shutdown, operators_end) = (shutdown.clone(), operators_end.clone());
+        self.tasks.spawn(async move {
+            // Dropped when draining begins otherwise: a copy of a socket keeps it open.
+            if shutdown.run_until_cancelled(hand_over.done()).await.is_some() {
+                tracing::info!("a new process has taken over; finishing what is in flight");
+                operators_end.cancel();
+                shutdown.cancel();
+            }
+        });
+    }
+
     fn begin_reloading(&mut self, server: &Arc<Server>) {
         let (Some(asked), Some(crew)) = (self.asked.take(), self.crew.take()) else { return };
         let reloader = Reloader {
@@ -158,6 +197,7 @@ impl Gateway {
             server: Arc::clone(server),
             crew,
             news: Arc::clone(&self.news),
+            keep: self.keep,
         };
         let draining = server.draining();
         self.tasks.spawn(async move { draining.run_until_cancelled(reloader.run(&asked)).await });

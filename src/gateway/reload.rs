@@ -12,12 +12,13 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::config::{self, Change, Config, Diff, Watch};
-use crate::router::{Fleet, Member, Router, Sealer};
+use crate::router::{Fleet, Member, Router};
 use crate::server::Server;
 use crate::telemetry;
 
 use super::crew::{Crew, Running};
 use super::news::News;
+use super::{Keep, keys};
 
 /// How long new backends get to be ready before they serve; later ones come into the catalog when they are.
 const WARM_UP: Duration = Duration::from_secs(10);
@@ -30,6 +31,7 @@ pub(super) struct Reloader {
     pub(super) server: Arc<Server>,
     pub(super) crew: Crew,
     pub(super) news: Arc<News>,
+    pub(super) keep: Keep,
 }
 
 /// What a reload makes of the fleet.
@@ -142,7 +144,7 @@ impl Reloader {
         self.server.reconfigure(&new.server, &new.clients);
         telemetry::set_level(new.log.level);
         if diff.settings.contains(&"sealing_keys") {
-            match Sealer::new(&new.sealing_keys) {
+            match keys::sealer(new, self.keep) {
                 Ok(sealer) => self.router.seal_with(sealer),
                 Err(error) => tracing::warn!(%error, "the sealing keys stay as they were"),
             }

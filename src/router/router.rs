@@ -165,7 +165,8 @@ impl Router {
         self.fleet.load_full()
     }
 
-    pub(super) fn sealer(&self) -> Arc<Sealer> {
+    /// Seals what clients keep.
+    pub fn sealer(&self) -> Arc<Sealer> {
         self.sealer.load_full()
     }
 

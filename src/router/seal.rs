@@ -54,26 +54,35 @@ impl Sealer {
 
     /// Seals; `None` only if the library refuses, which leaves nothing to give.
     pub(super) fn seal<T: Serialize>(&self, sealed: &Sealed<T>) -> Option<String> {
-        let mut text = serde_json::to_vec(sealed).ok()?;
-        let nonce = self.keys.first()?.seal_in_place_append_tag(Aad::from(PURPOSE), &mut text).ok()?;
+        self.seal_text(PURPOSE, serde_json::to_vec(sealed).ok()?)
+    }
+
+    /// Seals any text, to be opened for the same purpose only. Never twice the same; in visible ASCII.
+    pub fn seal_text(&self, purpose: &[u8], mut text: Vec<u8>) -> Option<String> {
+        let nonce = self.keys.first()?.seal_in_place_append_tag(Aad::from(purpose), &mut text).ok()?;
         text.splice(0..0, nonce.as_ref().iter().copied());
         Some(URL_SAFE_NO_PAD.encode(text))
     }
 
-    /// Opens what one of the keys sealed, if it is still valid.
-    pub(super) fn open<T: DeserializeOwned>(&self, text: &str) -> Option<Sealed<T>> {
-        if text.len() > MAX_SEALED {
+    /// Opens what one of the keys sealed for this purpose.
+    pub fn open_text(&self, purpose: &[u8], sealed: &str) -> Option<Vec<u8>> {
+        if sealed.len() > MAX_SEALED {
             return None;
         }
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, body) = bytes.split_at_checked(NONCE_LEN)?;
-        let opened = self.keys.iter().find_map(|key| {
+        self.keys.iter().find_map(|key| {
             let mut body = body.to_vec();
             let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-            let length = key.open_in_place(nonce, Aad::from(PURPOSE), &mut body).ok()?.len();
+            let length = key.open_in_place(nonce, Aad::from(purpose), &mut body).ok()?.len();
             body.truncate(length);
             Some(body)
-        })?;
+        })
+    }
+
+    /// Opens what one of the keys sealed, if it is still valid.
+    pub(super) fn open<T: DeserializeOwned>(&self, text: &str) -> Option<Sealed<T>> {
+        let opened = self.open_text(PURPOSE, text)?;
         let sealed: Sealed<T> = serde_json::from_slice(&opened).ok()?;
         (sealed.expires > now()).then_some(sealed)
     }

@@ -37,6 +37,11 @@ impl Updates {
         self.mailbox.discard(uri);
     }
 
+    /// The resources it watches, as it spells them.
+    pub fn watched(&self) -> Vec<String> {
+        self.held.lock().keys().map(ToString::to_string).collect()
+    }
+
     /// The resources that were updated since they were last taken, each once.
     pub fn take(&self) -> BTreeSet<Arc<str>> {
         self.mailbox.take()

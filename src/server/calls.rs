@@ -23,9 +23,14 @@ pub(super) struct Calls {
 
 impl Calls {
     pub(super) fn new() -> Arc<Self> {
+        Self::numbered_from(0)
+    }
+
+    /// Of a session that is taken over: the client may still answer what it was asked before.
+    pub(super) fn numbered_from(first: u64) -> Arc<Self> {
         Arc::new(Self {
             running: Mutex::default(),
-            serial: AtomicU64::new(0),
+            serial: AtomicU64::new(first),
             asked: Mutex::default(),
             ended: CancellationToken::new(),
         })

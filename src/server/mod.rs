@@ -35,6 +35,7 @@ mod subscription;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,11 @@ impl Server {
         let policy = Policy::new(settings, clients);
         self.sessions.end_unless(|principal| policy.authenticator.knows(principal));
         self.policy.store(Arc::new(policy));
+    }
+
+    /// Keeps in the file `path` what sessions need to go on after a restart, beside their ids.
+    pub fn keep_sessions(&self, path: PathBuf) {
+        self.sessions.keep_in(path);
     }
 
     /// Cancelled when the gateway begins to drain.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::calls::Calls;
-use crate::protocol::{LogLevel, RawJson, RequestMeta, Revision};
+use crate::protocol::{ClientCapabilities, LogLevel, RawJson, RequestMeta, Revision};
 use crate::router::{Caller, Principal, RequestId, SessionHold, Updates};
 
 /// Least level of log messages for a client that has not set one: the server decides then
@@ -49,6 +49,16 @@ impl Session {
     /// `notifications/roots/list_changed`
     pub(super) fn roots_changed(&self) {
         self.hold.iter().for_each(SessionHold::roots_changed);
+    }
+
+    /// Least level of log messages; `None` unless the client set one.
+    pub(super) fn level_set(&self) -> Option<LogLevel> {
+        *self.log_level.lock()
+    }
+
+    /// What the client can be asked, as far as the gateway knows of it.
+    pub(super) fn known_capabilities(&self) -> RawJson {
+        ClientCapabilities::read(&self.capabilities, self.revision).to_json()
     }
 
     /// Whom the router serves when this session sends `params`.

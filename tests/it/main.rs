@@ -11,6 +11,7 @@ mod ids;
 mod isolation;
 mod param_headers;
 mod reload;
+mod restart;
 mod rooms;
 mod sse_pair;
 mod subscriptions;

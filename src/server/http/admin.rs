@@ -6,6 +6,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -41,14 +42,21 @@ impl std::fmt::Debug for Admin {
     }
 }
 
-/// Serves operators on `listener` until `stop`; that should come after the drain, so that they can watch it.
-pub async fn serve_admin(listener: TcpListener, admin: Arc<Admin>, stop: CancellationToken) {
+/// Serves operators on `listener` until `stop`, which should come after the drain, so that they can watch it;
+/// what is being answered then is cut off by `killed`.
+pub async fn serve_admin(
+    listener: TcpListener,
+    admin: Arc<Admin>,
+    stop: CancellationToken,
+    killed: CancellationToken,
+) {
     let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let acceptor = Acceptor {
         connections: CONNECTIONS,
         header_timeout: admin.server.policy().limits.header_timeout,
-        stop: stop.clone(),
-        killed: stop,
+        linger: Duration::ZERO,
+        stop,
+        killed,
     };
     acceptor
         .run(listener, move |request| {

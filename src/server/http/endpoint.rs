@@ -72,7 +72,7 @@ impl Endpoint {
 pub(super) async fn answer(server: Arc<Server>, request: Request<Incoming>) -> Response<Body> {
     let endpoint = Endpoint::of(request.uri().path());
     let request_id = server.request_ids.draw();
-    let policy = server.policy();
+    let (policy, draining) = (server.policy(), server.draining());
     let (parts, body) = request.into_parts();
     let is_last = hardening::is_last(&parts);
     let screened = hardening::check(&parts).and_then(|()| policy.origins.check(&parts.headers));
@@ -86,7 +86,8 @@ pub(super) async fn answer(server: Arc<Server>, request: Request<Incoming>) -> R
     if let Some(page) = page {
         cors::expose(&mut response, page);
     }
-    if is_last {
+    // A connection that stays would end with a request on its way.
+    if is_last || draining.is_cancelled() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     process::http_request(endpoint.map_or("other", Endpoint::label), response.status().as_u16());

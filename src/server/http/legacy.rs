@@ -19,6 +19,7 @@ use crate::server::answers::Work;
 use crate::server::calls::Calls;
 use crate::server::error::Error;
 use crate::server::notices::Notices;
+use crate::server::session::Session;
 use crate::server::{batch, legacy};
 
 /// Answers one request: the one that opens a session, or one of a session.
@@ -32,6 +33,7 @@ pub(super) async fn answer(
         return initialize(context, id, params.as_ref());
     }
     let session = session_of(context)?;
+    let _kept = is_kept(name).then(|| Stirring(context));
     let work = legacy::begin(&context.server, &session.session, &context.request_id, name, params)
         .map_err(|error| Error::Rpc(StatusCode::OK, error))?;
     match work {
@@ -60,7 +62,11 @@ pub(super) async fn answer(
 fn initialize(context: &Context, id: &Id, params: Option<&RawJson>) -> Result<Response<Body>, Error> {
     let (session, result) = legacy::initialize(&context.server, &context.principal, params, Calls::new())
         .map_err(|error| Error::Rpc(StatusCode::OK, error))?;
-    let session_id = context.server.sessions.open(session, context.policy.limits.sessions)?;
+    let session_id = context.server.sessions.open(
+        session,
+        context.policy.limits.sessions,
+        &context.server.router.sealer(),
+    )?;
     let mut response = json(StatusCode::OK, frame::result(id, &result));
     if let Ok(value) = HeaderValue::from_str(&session_id) {
         response.headers_mut().insert(HeaderName::from_static(header::SESSION_ID), value);
@@ -161,13 +167,43 @@ fn session_of(context: &Context) -> Result<Arc<HttpSession>, Error> {
             "a request without protocol version in `_meta` needs the header Mcp-Session-Id; begin with `initialize`",
         )));
     };
-    let session = context.server.sessions.get(id, &context.principal)?;
+    let known = context.server.sessions.get(id, &context.principal);
+    let session = known.or_else(|_unknown| take_over(context, id))?;
     match context.headers.get(header::PROTOCOL_VERSION) {
         Some(version) if version.as_bytes() != session.session.revision.as_str().as_bytes() => {
             let message = format!("the session speaks MCP-Protocol-Version {}", session.session.revision);
             Err(Error::invalid(RpcError::invalid_request(message)))
         }
         _ => Ok(session),
+    }
+}
+
+/// The session that another process opened: the one before this, or another with the same keys.
+fn take_over(context: &Context, id: &str) -> Result<Arc<HttpSession>, Error> {
+    let (server, limit) = (&context.server, context.policy.limits.sessions);
+    let held = |session: Session| session.held(server.router.begin_session());
+    let sealer = server.router.sealer();
+    let (session, set) = server.sessions.take_over(id, &context.principal, limit, &sealer, held)?;
+    if !set.watches.is_empty() {
+        let (router, session) = (Arc::clone(&server.router), Arc::clone(&session));
+        server.spawn(async move {
+            router.subscribe_all(&session.session.updates, set.watches, Era::Legacy).await;
+        });
+    }
+    Ok(session)
+}
+
+/// Whether a request changes what is kept of its session.
+fn is_kept(name: &str) -> bool {
+    matches!(name, method::SET_LEVEL | method::SUBSCRIBE | method::UNSUBSCRIBE)
+}
+
+/// Has the session kept once its request is over.
+struct Stirring<'a>(&'a Context);
+
+impl Drop for Stirring<'_> {
+    fn drop(&mut self) {
+        self.0.server.sessions.stir();
     }
 }
 

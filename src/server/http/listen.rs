@@ -1,8 +1,10 @@
 //! How are connections accepted, bounded and drained?
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -12,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +27,13 @@ const HEADER_BYTES: usize = 32 * 1024;
 const HEADERS: usize = 100;
 /// A client that takes nothing for so long loses its connection.
 const WRITE_STALL: Duration = Duration::from_secs(30);
+/// Changes of sessions are on disk so long after the first of them.
+const KEEP: Duration = Duration::from_secs(1);
+/// A client that keeps its connection may be sending the next request just as the gateway stops: it is answered,
+/// and told that it was the last one. A connection that is silent for so long is closed.
+const LINGER: Duration = Duration::from_secs(1);
+/// Connections that are taken from the queue before it is closed; as many as it holds.
+const QUEUED: usize = 1024;
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
 const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 
@@ -35,11 +44,14 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>) {
     let acceptor = Acceptor {
         connections: limits.connections,
         header_timeout: limits.header_timeout,
+        linger: LINGER,
         stop: server.shutdown.clone(),
         killed: server.killed.clone(),
     };
     let sweeping = Arc::clone(&server);
     server.tasks.spawn(async move { sweep(&sweeping).await });
+    let keeping = Arc::clone(&server);
+    server.tasks.spawn(async move { keep(&keeping).await });
     let serving = Arc::clone(&server);
     let connections =
         acceptor.run(listener, move |request| endpoint::answer(Arc::clone(&serving), request)).await;
@@ -58,10 +70,26 @@ async fn sweep(server: &Server) {
     }
 }
 
+/// Writes what is kept of sessions, until the shutdown and once more then: the next process may be waiting.
+async fn keep(server: &Arc<Server>) {
+    while !server.is_draining() {
+        let stirred = async {
+            server.sessions.stirred().await;
+            // Changes that come together are written once.
+            sleep(KEEP).await;
+        };
+        server.shutdown.run_until_cancelled(stirred).await;
+        let keeping = Arc::clone(server);
+        let _ = tokio::task::spawn_blocking(move || keeping.sessions.write()).await;
+    }
+}
+
 /// Accepts connections and serves HTTP/1.1 on them.
 pub(super) struct Acceptor {
     pub(super) connections: usize,
     pub(super) header_timeout: Duration,
+    /// How long a connection without a request stays open after the stop.
+    pub(super) linger: Duration,
     pub(super) stop: CancellationToken,
     pub(super) killed: CancellationToken,
 }
@@ -75,18 +103,46 @@ impl Acceptor {
     {
         let gate = Arc::new(Semaphore::new(self.connections));
         let open = TaskTracker::new();
-        while let Some(Some((stream, permit))) = self.stop.run_until_cancelled(accept(&listener, &gate)).await
-        {
-            let connection =
-                converse(stream, handle.clone(), self.header_timeout, self.stop.clone(), self.killed.clone());
+        let serve = |stream: TcpStream, permit: OwnedSemaphorePermit| {
+            let connection = self.converse(stream, handle.clone());
             open.spawn(async move {
                 connection.await;
                 drop(permit);
             });
+        };
+        while let Some(Some((stream, permit))) = self.stop.run_until_cancelled(accept(&listener, &gate)).await
+        {
+            serve(stream, permit);
+        }
+        // Whoever was connected to the queue has not been refused, and will not be.
+        for _ in 0..QUEUED {
+            let Ok(permit) = Arc::clone(&gate).try_acquire_owned() else { break };
+            let Some(stream) = queued(&listener).await else { break };
+            serve(stream, permit);
         }
         open.close();
         open
     }
+
+    /// Serves one connection to its end: the client's, or that of the request in flight when told to stop.
+    fn converse<H, F>(&self, stream: TcpStream, handle: H) -> impl Future<Output = ()> + Send + use<H, F>
+    where
+        H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let (header_timeout, linger) = (self.header_timeout, self.linger);
+        let (stop, killed) = (self.stop.clone(), self.killed.clone());
+        async move { converse(stream, handle, header_timeout, linger, stop, killed).await }
+    }
+}
+
+/// A connection that waits already.
+async fn queued(listener: &TcpListener) -> Option<TcpStream> {
+    poll_fn(|cx| match listener.poll_accept(cx) {
+        Poll::Ready(accepted) => Poll::Ready(accepted.ok().map(|(stream, _)| stream)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// The next connection, once there is room for it; errors are waited out, because the usual one is that no
@@ -112,11 +168,11 @@ fn is_about_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Serves one connection to its end: the client's, or that of the request in flight when told to stop.
 async fn converse<H, F>(
     stream: TcpStream,
     handle: H,
     header_timeout: Duration,
+    linger: Duration,
     stop: CancellationToken,
     killed: CancellationToken,
 ) where
@@ -137,12 +193,16 @@ async fn converse<H, F>(
     let mut connection = std::pin::pin!(http.serve_connection(io, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection => ended,
-                () = killed.cancelled() => Ok(()),
-            }
+        () = stop.cancelled() => tokio::select! {
+            ended = async {
+                // What may be on its way is answered, with the word that it is the last.
+                if let Ok(ended) = timeout(linger, connection.as_mut()).await {
+                    return ended;
+                }
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            } => ended,
+            () = killed.cancelled() => Ok(()),
         }
     };
     if let Err(error) = ended {

@@ -11,6 +11,7 @@
 //! | `mcp.rs` | which era does a message posted to `/mcp` belong to? |
 //! | `modern.rs`, `mirrored.rs` | how is a stateless request answered, and do its headers match? |
 //! | `legacy.rs`, `sessions.rs`, `stream.rs` | how are sessions served? |
+//! | `session_id.rs`, `kept_sessions.rs` | how does a session survive a restart? |
 //! | `resumable.rs`, `replay.rs` | how does a client come back to a stream of its session, and to what? |
 //! | `sse_pair.rs` | how is the 2024-11-05 transport served? |
 //! | `relay.rs` | how do the events of a routed call reach the client? |
@@ -23,6 +24,7 @@ mod cors;
 mod endpoint;
 mod events;
 mod hardening;
+mod kept_sessions;
 mod legacy;
 mod listen;
 mod mcp;
@@ -33,6 +35,7 @@ mod relay;
 mod replay;
 mod respond;
 mod resumable;
+mod session_id;
 mod sessions;
 mod sse_pair;
 mod stall;

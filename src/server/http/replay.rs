@@ -76,6 +76,11 @@ struct Kept {
 }
 
 impl Replay {
+    /// Numbers streams from `first` on: of a session that is taken over, the client may remember others.
+    pub(super) fn numbered_from(first: u64) -> Self {
+        Self { opened: first, ..Self::default() }
+    }
+
     /// A new stream's number.
     pub(super) fn open(&mut self) -> u64 {
         let stream = self.opened;

@@ -69,6 +69,11 @@ impl Reader {
 }
 
 impl Streams {
+    /// Of a session that is taken over.
+    pub(super) fn numbered_from(first: u64) -> Self {
+        Self { state: Mutex::new(State { replay: Replay::numbered_from(first), ..State::default() }) }
+    }
+
     /// Whether a client reads `stream` now.
     pub(super) fn is_read(&self, stream: u64) -> bool {
         self.reader(stream).is_some_and(|reader| !reader.sender.is_closed())

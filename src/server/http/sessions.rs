@@ -1,36 +1,64 @@
 //! Which sessions are open over Streamable HTTP?
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
+use dashmap::mapref::multiple::RefMulti;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::kept_sessions::{File, Kept, Set};
 use super::resumable::Streams;
-use crate::router::Principal;
+use super::session_id::Ticket;
+use crate::protocol::LogLevel;
+use crate::router::{Principal, Sealer};
+use crate::server::calls::Calls;
 use crate::server::error::Error;
 use crate::server::session::Session;
 use crate::telemetry::process::{OpenSession, session_opened};
 
 /// The table of open sessions.
-#[derive(Default)]
 pub(in crate::server) struct Sessions {
     open: DashMap<String, Arc<HttpSession>>,
+    /// Tells the ids of this process from those of others.
+    process: String,
+    /// What is to be known of sessions by whoever takes them over.
+    kept: Mutex<Kept>,
+    file: Mutex<Option<File>>,
+    /// Notified when there is something to keep.
+    stirred: Notify,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            open: DashMap::new(),
+            // Without entropy no session is opened either.
+            process: new_id().unwrap_or_default(),
+            kept: Mutex::default(),
+            file: Mutex::default(),
+            stirred: Notify::new(),
+        }
+    }
 }
 
 impl Sessions {
     /// Enters a session and names it. `limit` is met to within the handshakes that run at one moment.
-    pub(super) fn open(&self, session: Session, limit: usize) -> Result<String, Error> {
+    pub(super) fn open(&self, session: Session, limit: usize, sealer: &Sealer) -> Result<String, Error> {
         if self.open.len() >= limit {
             return Err(Error::TooManySessions);
         }
-        let id = new_id()?;
-        self.open.insert(id.clone(), Arc::new(HttpSession::new(session)));
+        let ticket = Ticket::of(&session, &self.process);
+        let id = ticket.seal(sealer)?;
+        let session = HttpSession::new(session, Streams::default(), ticket.opened);
+        self.open.insert(id.clone(), Arc::new(session));
         Ok(id)
     }
 
@@ -43,41 +71,131 @@ impl Sessions {
         Ok(found)
     }
 
+    /// Takes over a session that another process opened, and what its client set there; `begun` is told of it
+    /// before it serves.
+    pub(super) fn take_over(
+        &self,
+        id: &str,
+        principal: &Principal,
+        limit: usize,
+        sealer: &Sealer,
+        begun: impl FnOnce(Session) -> Session,
+    ) -> Result<(Arc<HttpSession>, Set), Error> {
+        let ticket = Ticket::open(sealer, id).filter(|ticket| ticket.is_valid(&self.process));
+        let ticket = ticket.ok_or(Error::UnknownSession)?;
+        let (revision, capabilities) = ticket.terms(principal).ok_or(Error::UnknownSession)?;
+        if self.open.len() >= limit {
+            return Err(Error::TooManySessions);
+        }
+        let set = {
+            let mut kept = self.kept.lock();
+            if let Some(file) = &mut *self.file.lock() {
+                file.look(&mut kept);
+            }
+            if kept.has_ended(id, ticket.opened) {
+                return Err(Error::UnknownSession);
+            }
+            kept.take(id).unwrap_or_default()
+        };
+        let first = first_number();
+        let session = Session::new(principal.clone(), revision, capabilities, Calls::numbered_from(first));
+        if let Some(level) = LogLevel::parse(&set.level) {
+            session.set_level(level);
+        }
+        let session = HttpSession::new(begun(session), Streams::numbered_from(first), ticket.opened);
+        let taken = self.open.entry(id.to_owned()).or_insert_with(|| Arc::new(session));
+        Ok((Arc::clone(&taken), set))
+    }
+
     /// Ends a session and cancels its calls.
     pub(super) fn end(&self, id: &str, principal: &Principal) -> Result<(), Error> {
         self.get(id, principal)?;
         if let Some((_, ended)) = self.open.remove(id) {
-            ended.session.calls.end();
+            self.ended(id, &ended);
         }
         Ok(())
     }
 
     /// Ends the sessions unused for `idle`.
     pub(super) fn sweep(&self, idle: Duration) {
-        self.open.retain(|_, session| {
+        self.retain(|session| {
             session.streams.sweep();
-            let keep = session.is_used(idle);
-            if !keep {
-                session.session.calls.end();
-            }
-            keep
+            session.is_used(idle)
         });
     }
 
     /// Ends the sessions of everybody whom `is_known` does not know.
     pub(in crate::server) fn end_unless(&self, is_known: impl Fn(&Principal) -> bool) {
-        self.open.retain(|_, session| {
-            let keep = is_known(&session.session.principal);
+        self.retain(|session| is_known(&session.session.principal));
+    }
+
+    fn retain(&self, mut keep: impl FnMut(&HttpSession) -> bool) {
+        self.open.retain(|id, session| {
+            let keep = keep(session);
             if !keep {
-                session.session.calls.end();
+                self.ended(id, session);
             }
             keep
         });
     }
 
+    fn ended(&self, id: &str, session: &HttpSession) {
+        session.session.calls.end();
+        self.kept.lock().end(id, session.opened);
+        self.stir();
+    }
+
     pub(in crate::server) fn len(&self) -> usize {
         self.open.len()
     }
+}
+
+/// What has to outlive the process.
+impl Sessions {
+    /// Keeps in `path` what sessions need to go on after a restart; what is there already counts.
+    pub(in crate::server) fn keep_in(&self, path: PathBuf) {
+        let mut file = File::new(path);
+        file.look(&mut self.kept.lock());
+        *self.file.lock() = Some(file);
+    }
+
+    /// Says that there is something new to keep.
+    pub(super) fn stir(&self) {
+        self.stirred.notify_one();
+    }
+
+    /// Returns once there is something new to keep.
+    pub(super) async fn stirred(&self) {
+        self.stirred.notified().await;
+    }
+
+    /// Writes what has to be kept. Blocks.
+    pub(super) fn write(&self) {
+        let set = |entry: &RefMulti<'_, String, Arc<HttpSession>>| {
+            let session = entry.value();
+            let (level, watches) = (session.session.level_set(), session.session.updates.watched());
+            let is_set = level.is_some() || !watches.is_empty();
+            let level = level.map(LogLevel::as_str).unwrap_or_default().to_owned();
+            is_set.then(|| (entry.key().clone(), Set { opened: session.opened, level, watches }))
+        };
+        let open = self.open.iter().filter_map(|entry| set(&entry)).collect();
+        let mut kept = self.kept.lock();
+        let mut file = self.file.lock();
+        let Some(file) = &mut *file else { return };
+        file.look(&mut kept);
+        if let Err(error) = file.write(&kept, open) {
+            tracing::warn!(%error, "sessions could not be kept for the next start; is `state_dir` writable?");
+        }
+    }
+}
+
+/// Where streams and questions of a session that was taken over are numbered from: above all that its
+/// client has seen.
+fn first_number() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| {
+        // Milliseconds fit for as long as anybody counts them.
+        u64::try_from(since.as_millis()).unwrap_or_default()
+    })
 }
 
 /// A session and what only HTTP adds to it.
@@ -87,14 +205,17 @@ pub(super) struct HttpSession {
     /// The open streams for messages that answer nothing, oldest first.
     listening: Mutex<BTreeSet<u64>>,
     last_used: Mutex<Instant>,
+    /// When, in seconds since 1970, whichever process it was.
+    opened: u64,
     _counted: OpenSession,
 }
 
 impl HttpSession {
-    fn new(session: Session) -> Self {
+    fn new(session: Session, streams: Streams, opened: u64) -> Self {
         Self {
             session,
-            streams: Streams::default(),
+            streams,
+            opened,
             listening: Mutex::default(),
             last_used: Mutex::new(Instant::now()),
             _counted: session_opened("http"),
@@ -176,13 +297,17 @@ pub(super) mod tests {
     pub(in crate::server::http) fn http_session(revision: Revision) -> Arc<HttpSession> {
         let principal = Principal::named("ann");
         let session = Session::new(principal, revision, RawJson::empty_object(), Calls::new());
-        Arc::new(HttpSession::new(session))
+        Arc::new(HttpSession::new(session, Streams::default(), 0))
+    }
+
+    fn sealer() -> Sealer {
+        Sealer::new(&["key".into()]).unwrap()
     }
 
     #[test]
     fn a_session_is_unknown_to_everybody_but_its_principal() {
         let sessions = Sessions::default();
-        let id = sessions.open(session("ann"), 10).unwrap();
+        let id = sessions.open(session("ann"), 10, &sealer()).unwrap();
         assert!(sessions.get(&id, &Principal::named("ann")).is_ok());
         assert!(matches!(sessions.get(&id, &Principal::named("bob")), Err(Error::UnknownSession)));
         assert!(sessions.end(&id, &Principal::named("bob")).is_err());
@@ -193,16 +318,16 @@ pub(super) mod tests {
     #[test]
     fn the_limit_on_sessions_holds() {
         let sessions = Sessions::default();
-        sessions.open(session("ann"), 1).unwrap();
-        assert!(matches!(sessions.open(session("ann"), 1), Err(Error::TooManySessions)));
+        sessions.open(session("ann"), 1, &sealer()).unwrap();
+        assert!(matches!(sessions.open(session("ann"), 1, &sealer()), Err(Error::TooManySessions)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn idle_sessions_end_and_those_with_a_stream_do_not() {
         const IDLE: Duration = Duration::from_secs(60);
         let (sessions, ann) = (Sessions::default(), Principal::named("ann"));
-        let idle = sessions.open(session("ann"), 10).unwrap();
-        let streaming = sessions.open(session("ann"), 10).unwrap();
+        let idle = sessions.open(session("ann"), 10, &sealer()).unwrap();
+        let streaming = sessions.open(session("ann"), 10, &sealer()).unwrap();
         let stream = sessions.get(&streaming, &ann).unwrap().listen(0);
         tokio::time::advance(IDLE).await;
         sessions.sweep(IDLE);
@@ -212,6 +337,35 @@ pub(super) mod tests {
         tokio::time::advance(IDLE).await;
         sessions.sweep(IDLE);
         assert_eq!(sessions.len(), 0);
+    }
+
+    #[test]
+    fn the_next_process_takes_a_session_over_for_its_principal_until_it_ends() {
+        let same = |session: Session| session;
+        let directory = tempfile::tempdir().unwrap();
+        let start = || {
+            let sessions = Sessions::default();
+            sessions.keep_in(directory.path().join("sessions.json"));
+            sessions
+        };
+        let (ann, bob, before) = (Principal::named("ann"), Principal::named("bob"), start());
+        let id = before.open(session("ann"), 10, &sealer()).unwrap();
+        let ended = before.open(session("ann"), 10, &sealer()).unwrap();
+        before.get(&id, &ann).unwrap().session.set_level(LogLevel::parse("debug").unwrap());
+        before.end(&ended, &ann).unwrap();
+        assert!(before.take_over(&ended, &ann, 10, &sealer(), same).is_err(), "by the process that ended it");
+        before.write();
+
+        let after = start();
+        assert!(after.take_over(&ended, &ann, 10, &sealer(), same).is_err());
+        assert!(after.take_over(&id, &bob, 10, &sealer(), same).is_err());
+        assert!(after.take_over(&id, &ann, 10, &Sealer::new(&[]).unwrap(), same).is_err());
+        assert!(matches!(after.take_over(&id, &ann, 0, &sealer(), same), Err(Error::TooManySessions)));
+        let (taken, _) = after.take_over(&id, &ann, 10, &sealer(), same).unwrap();
+        assert_eq!(taken.session.level_set(), LogLevel::parse("debug"));
+        after.end(&id, &ann).unwrap();
+        after.write();
+        assert!(start().take_over(&id, &ann, 10, &sealer(), same).is_err());
     }
 
     #[test]

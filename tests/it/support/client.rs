@@ -42,6 +42,18 @@ impl Client {
         Self::modern(url).open(LEGACY).await
     }
 
+    /// The same client, with a connection of its own for each request.
+    pub(crate) fn unpooled(mut self) -> Self {
+        self.http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        self
+    }
+
+    /// The same client, and the same session, at another address.
+    pub(crate) fn moved_to(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
     pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self

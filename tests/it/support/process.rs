@@ -41,6 +41,19 @@ impl Serving {
         Self { child, lines }
     }
 
+    /// The same, passed a listening socket as systemd does it.
+    pub(crate) fn activated(directory: &Path, socket: std::net::TcpListener) -> Self {
+        let mut command = Command::new("sh");
+        let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" serve";
+        command.args(["-c", script, binary()]).current_dir(directory).kill_on_drop(true);
+        command.env_remove("SWITCHYARD_CONFIG").env_remove("RUST_LOG");
+        let stdin = Stdio::from(std::os::fd::OwnedFd::from(socket));
+        let mut child = command.stdin(stdin).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = Arc::default();
+        tokio::spawn(keep(child.stderr.take().unwrap(), Arc::clone(&lines)));
+        Self { child, lines }
+    }
+
     /// What follows `word` on its line of the start-up summary.
     pub(crate) async fn said(&self, word: &str) -> String {
         eventually(&format!("a line that begins with {word}"), async || {

@@ -33,8 +33,25 @@ impl Program {
     }
 
     /// Serves the `gateway.yaml` that is there.
-    pub(crate) async fn start_in(directory: TempDir) -> Self {
+    async fn start_in(directory: TempDir) -> Self {
         let serving = Serving::start(directory.path(), &["serve"]);
+        Self::of(directory, serving).await
+    }
+
+    /// Ends it with SIGTERM and starts it again.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.serving.terminate();
+        assert_eq!(self.serving.ended().await.code(), Some(0), "{}", self.serving.log());
+        Self::start_in(self.directory).await
+    }
+
+    /// Has a new process take over; the old one is returned too.
+    pub(crate) async fn upgrade(self) -> (Self, Serving) {
+        let serving = Serving::start(self.directory.path(), &["serve", "--take-over"]);
+        (Self::of(self.directory, serving).await, self.serving)
+    }
+
+    async fn of(directory: TempDir, serving: Serving) -> Self {
         let url = serving.said("endpoint").await;
         let (status, metrics) = (serving.said("status").await, serving.said("metrics").await);
         Self { directory, serving, url, status, metrics }

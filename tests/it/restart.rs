@@ -1,0 +1,165 @@
+//! Does anybody lose anything when the program is stopped, started again or replaced?
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use http::{Method, StatusCode};
+use tokio::task::JoinHandle;
+
+use crate::support::client::Events;
+use crate::support::process::Serving;
+use crate::support::program::Program;
+use crate::support::{Client, RawBackend, Speaks, eventually, within};
+
+const ONE: &str = r#"[{"name":"one","inputSchema":{"type":"object"}}]"#;
+
+#[tokio::test]
+async fn a_session_goes_on_after_a_restart_and_one_that_ended_does_not() {
+    let raw = RawBackend::start(Speaks::Modern, ONE, |_| None).await;
+    let program = Program::start(&format!("backends:\n{}", raw.entry("a"))).await;
+    let (stays, ends) = (Client::legacy(&program.url).await, Client::legacy(&program.url).await);
+    let ended = within("the end of a session", ends.verb(Method::DELETE).send()).await.unwrap();
+    assert_eq!(ended.status(), StatusCode::NO_CONTENT);
+
+    let program = program.restart().await;
+    let (stays, ends) = (stays.moved_to(&program.url), ends.moved_to(&program.url));
+    assert!(stays.call("a__one", "{}").await.result.is_some());
+    let listening = stays.verb(Method::GET).header("accept", "text/event-stream");
+    let mut events =
+        Events::of(within("a stream", listening.header("last-event-id", "n0-3").send()).await.unwrap());
+    assert!(events.next_event().await.is_some());
+    let refused = within("a refusal", ends.request("1", "tools/list", "", "").send()).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::NOT_FOUND);
+    let forged = program.modern().post().header("mcp-session-id", format!("{}x", stays.session()));
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    assert!(!within("a refusal", forged.body(body).send()).await.unwrap().status().is_success());
+    let state = program.directory.path().join(".switchyard").join("sessions.json");
+    assert!(!std::fs::read_to_string(state).unwrap().contains(stays.session()));
+}
+
+#[tokio::test]
+async fn what_a_session_watches_is_watched_again_after_a_restart() {
+    const INITIALIZED: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"resources":{"subscribe":true}},"serverInfo":{"name":"raw","version":"1"}}"#;
+    let raw = RawBackend::start(Speaks::Legacy, "[]", |asked| {
+        let text = match asked.message.method.as_str() {
+            "initialize" => INITIALIZED,
+            "resources/list" => r#"{"resources":[{"uri":"a://1","name":"1"}]}"#,
+            "resources/subscribe" => "{}",
+            _ => return None,
+        };
+        Some(crate::support::Answer::Result(text.to_owned()))
+    })
+    .await;
+    let program = Program::start(&format!("backends:\n{}", raw.entry("a"))).await;
+    let client = Client::legacy(&program.url).await;
+    let uri = client.ask("resources/list", "").await.result_value()["resources"][0]["uri"].clone();
+    assert!(client.ask("resources/subscribe", &format!(r#""uri":{uri}"#)).await.result.is_some());
+    let program = program.restart().await;
+    let client = client.moved_to(&program.url);
+    assert!(client.ask("ping", "").await.result.is_some());
+    eventually("the subscription at the backend", async || {
+        (raw.asked("resources/subscribe").len() == 2).then_some(())
+    })
+    .await;
+}
+
+/// Clients that call without a pause until they are stopped.
+struct Load {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(clients: Vec<Client>) -> Self {
+        let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let call = |client: Client| {
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::SeqCst) {
+                    let answer = client.call("a__one", "{}").await;
+                    assert!(answer.result.is_some_and(|result| !result.contains("isError")));
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        };
+        let clients = clients.into_iter().map(call).collect();
+        Self { stop, answered, clients }
+    }
+
+    async fn another(&self, count: usize) {
+        let goal = self.answered.load(Ordering::SeqCst) + count;
+        eventually("more answers", async || (self.answered.load(Ordering::SeqCst) >= goal).then_some(()))
+            .await;
+    }
+
+    /// Every call was answered.
+    async fn stop(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        for client in self.clients {
+            within("the end of a client", client).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_takes_over_refuses_nobody_and_cuts_no_answer() {
+    let raw = RawBackend::start(Speaks::Modern, ONE, |_| None).await;
+    let mut program = Program::start(&format!("backends:\n{}", raw.entry("a"))).await;
+    let url = program.url.clone();
+    eventually("the tool", async || (!program.modern().tools().await.is_empty()).then_some(())).await;
+    let session = Client::legacy(&url).await;
+    // Some keep their connections, some open one for each call.
+    let load = Load::start(vec![
+        Client::modern(&url),
+        Client::legacy(&url).await,
+        Client::modern(&url).unpooled(),
+        Client::modern(&url).unpooled(),
+    ]);
+    for _ in 0..3 {
+        load.another(50).await;
+        let (new, mut old) = program.upgrade().await;
+        assert_eq!(new.url, url);
+        assert_eq!(old.ended().await.code(), Some(0), "{}", old.log());
+        program = new;
+        assert_eq!(program.status().await["server"]["state"], "serving");
+    }
+    load.another(50).await;
+    load.stop().await;
+    assert!(session.call("a__one", "{}").await.result.is_some());
+}
+
+#[tokio::test]
+async fn a_successor_that_fails_leaves_everything_as_it_was() {
+    let raw = RawBackend::start(Speaks::Modern, ONE, |_| None).await;
+    let program = Program::start(&format!("backends:\n{}", raw.entry("a"))).await;
+    let good = std::fs::read_to_string(program.file()).unwrap();
+    program.write("backends: { a: { comand: x } }\n");
+    program.refusal().await;
+    let mut failed = Serving::start(program.directory.path(), &["serve", "--take-over"]);
+    assert_eq!(failed.ended().await.code(), Some(2));
+    std::fs::write(program.file(), good).unwrap();
+    assert_eq!(program.status().await["server"]["state"], "serving");
+    assert!(program.modern().call("a__one", "{}").await.result.is_some());
+}
+
+#[tokio::test]
+async fn a_socket_that_systemd_passes_is_served_and_outlives_the_process() {
+    let raw = RawBackend::start(Speaks::Modern, ONE, |_| None).await;
+    let directory = tempfile::tempdir().unwrap();
+    let yaml = format!("admin: {{ enabled: false }}\nbackends:\n{}", raw.entry("a"));
+    std::fs::write(directory.path().join("gateway.yaml"), yaml).unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", socket.local_addr().unwrap());
+    let mut first = Serving::activated(directory.path(), socket.try_clone().unwrap());
+    assert_eq!(first.said("endpoint").await, url);
+    let client = Client::modern(&url).unpooled();
+    assert!(client.call("a__one", "{}").await.result.is_some());
+    first.terminate();
+    assert_eq!(first.ended().await.code(), Some(0), "{}", first.log());
+    // Nobody serves now, and nobody is refused either.
+    let waiting = tokio::spawn(async move { client.call("a__one", "{}").await });
+    let _second = Serving::activated(directory.path(), socket);
+    assert!(within("the answer", waiting).await.unwrap().result.is_some());
+}
