@@ -5,6 +5,8 @@ mod call;
 mod check;
 mod list;
 mod output;
+mod plan;
+mod plan_tools;
 mod reach;
 mod schema;
 mod serve;
@@ -55,6 +57,12 @@ enum Command {
     /// Exits with 2 if the file is wrong, 1 if a backend cannot be reached or a model's API would refuse a
     /// tool, 0 otherwise.
     Check(check::Options),
+    /// Show what a reload would change: backends, tools, schemas, token cost
+    ///
+    /// Compares FILE, as if it were the configuration file, with the configuration that is (or was last) in
+    /// force, which the gateway keeps in `state_dir`; starts what is new or altered to learn its tools. Exits
+    /// with 0 if nothing changes, 2 if something does, 1 if the file is wrong or a backend cannot be reached.
+    Plan(plan::Options),
     /// List tools (or prompts, resources, templates)
     ///
     /// Asks the gateway that runs with this configuration; if none does, starts the backends for this
@@ -104,6 +112,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command.unwrap_or(Command::Serve(serve::Options::default())) {
         Command::Serve(options) => serve::run(load(&file)?, options).await,
         Command::Check(options) => check::run(load(&file)?, &options).await,
+        Command::Plan(options) => Ok(plan::run(&file, &options).await),
         Command::List(options) => list::run(&file, &options).await,
         Command::Call(options) => call::run(&file, &options).await,
         Command::Token { command } => token::run(&command),

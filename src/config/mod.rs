@@ -68,6 +68,8 @@ pub struct Config {
     pub path: PathBuf,
     /// Every other file that was read for it, as `${file:…}` named them; absolute.
     pub files: Vec<PathBuf>,
+    /// The file's text.
+    pub text: SecretString,
     free_ports: BTreeMap<String, u16>,
 }
 
@@ -85,6 +87,7 @@ impl Config {
             state_dir: PathBuf::new(),
             path: path.to_owned(),
             files: Vec::new(),
+            text: SecretString::from(""),
             free_ports: BTreeMap::new(),
         }
     }
@@ -174,6 +177,7 @@ fn read(
         return Err(Problems::new(path, &shown, findings));
     }
     resolve::config(&root, path, sources)
+        .map(|config| Config { text: text.into(), ..config })
         .map_err(|message| Problems::new(path, &shown, vec![Finding::new(root.span, message)]))
 }
 

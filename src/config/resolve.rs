@@ -44,6 +44,7 @@ pub(crate) fn config(root: &Node, path: &Path, sources: Sources<'_>) -> Result<C
         state_dir: directory.join(state_dir),
         path: path.to_owned(),
         files: sources.files,
+        text: SecretString::from(""),
         free_ports,
     })
 }

@@ -2,12 +2,14 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
+//! | `applied.rs` | which configuration is in force? |
 //! | `crew.rs` | which backends are running, and how is one begun, replaced and ended? |
 //! | `reload.rs` | how does a changed file come into force? |
 //! | `hand_over.rs` | how does a new process take over what this one listens on? |
 //! | `keys.rs` | which keys seal what clients keep? |
 //! | `news.rs` | what do operators hear of the configuration? |
 
+mod applied;
 mod crew;
 mod hand_over;
 mod keys;
@@ -34,6 +36,7 @@ use crate::router::{Fleet, Router};
 use crate::server::{Admin, Server, serve, serve_admin, serve_stdio};
 use crate::telemetry;
 
+pub use applied::applied;
 pub use hand_over::Inherited;
 
 use crew::Crew;
@@ -147,6 +150,7 @@ impl Gateway {
             self.tasks.spawn(serve_admin(listener, admin, operators_end, self.stop.clone()));
         }
         if self.keep == Keep::Catalog {
+            applied::note(&self.config, &self.config.state_dir);
             server.keep_sessions(self.config.state_dir.join("sessions.json"));
         }
         self.begin_reloading(&server);

@@ -18,7 +18,7 @@ use crate::telemetry;
 
 use super::crew::{Crew, Running};
 use super::news::News;
-use super::{Keep, keys};
+use super::{Keep, applied, keys};
 
 /// How long new backends get to be ready before they serve; later ones come into the catalog when they are.
 const WARM_UP: Duration = Duration::from_secs(10);
@@ -88,6 +88,9 @@ impl Reloader {
         self.swap(&diff, &new).await;
         self.set(&diff, &new);
         self.config = new;
+        if self.keep == Keep::Catalog {
+            applied::note(&self.config, &self.config.state_dir);
+        }
         self.news.applied(&diff, needs_restart);
     }
 

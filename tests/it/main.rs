@@ -10,6 +10,7 @@ mod http;
 mod ids;
 mod isolation;
 mod param_headers;
+mod plan;
 mod reload;
 mod restart;
 mod rooms;

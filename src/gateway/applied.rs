@@ -1,0 +1,42 @@
+//! Which configuration is in force? A copy beside the gateway's other files, for `switchyard plan`.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret as _;
+
+use crate::config::Config;
+
+fn copy_in(state_dir: &Path) -> PathBuf {
+    state_dir.join("applied.yaml")
+}
+
+/// The text of the configuration that is, or was last, in force with this `state_dir`.
+///
+/// # Errors
+/// There is one, and it cannot be read.
+pub fn applied(state_dir: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(copy_in(state_dir)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Notes that `config` is in force. The copy is readable by nobody else: the file may hold secrets.
+pub(super) fn note(config: &Config, state_dir: &Path) {
+    if let Err(error) = write(config, state_dir) {
+        tracing::warn!(%error, "`switchyard plan` will not know what is in force; is `state_dir` writable?");
+    }
+}
+
+fn write(config: &Config, state_dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(state_dir)?;
+    let copy = copy_in(state_dir);
+    let new = copy.with_extension(format!("{}.new", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(config.text.expose_secret().as_bytes())?;
+    fs::rename(new, copy)
+}
