@@ -8,7 +8,7 @@ import sys
 from contenders import Contender
 from processes import WORK, Process, free_port
 
-FASTMCP = "4.1.6"
+FASTMCP = "4.1.2"
 CRATE = "0.6.0"
 NPM = {"mcp-proxy": "6.7.19", "supergateway": "4.0.0"}
 
