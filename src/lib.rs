@@ -14,6 +14,7 @@
 //! | [`resilience`] | when do we refuse, when do we try again? | nothing |
 //! | [`protocol`] | what does MCP say? | nothing |
 //! | [`telemetry`] | what do operators see? | nothing |
+//! | [`budget`] | how much may be held in memory? | nothing |
 //! | [`units`] | how are durations written? | nothing |
 //!
 //! # The path of one `tools/call`
@@ -52,11 +53,13 @@
 //! | sessions | `server/http/sessions.rs` |
 //! | coming back to a broken stream | `server/http/resumable.rs` |
 //! | tokens of clients | `server/auth.rs` |
+//! | the bound on memory for messages | `budget.rs` |
 //! | every metric | `telemetry/names.rs` |
 //! | the configuration's schema | `config/file.rs` |
 //! | how a changed file comes into force | `gateway/reload.rs` |
 
 pub mod backend;
+pub mod budget;
 pub mod catalog;
 pub mod cli;
 pub mod config;

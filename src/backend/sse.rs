@@ -16,6 +16,7 @@ use crate::protocol::{SseEvent, SseParser};
 use super::http::{describe, fixed_headers, is_event_stream, library};
 use super::pipe::{CallRef, Frame, Pipe};
 use super::signals::Signals;
+use super::wire::counted;
 use super::{Failure, MAX_MESSAGE_BYTES, RemoteSettings};
 
 /// POSTs under way at a time.
@@ -108,7 +109,7 @@ async fn read_stream(mut stream: Stream, pipe: Pipe) {
         };
         match event {
             Ok(event) if event.is_message() => {
-                if !pipe.receive(&Bytes::from(event.data)) {
+                if !pipe.receive(&counted(Bytes::from(event.data)).await) {
                     tracing::warn!("skipped an event that is no MCP message");
                 }
             }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::child::{Child, Pipes, StderrTail};
 use super::pipe::{Frame, Pipe};
 use super::signals::Signals;
+use super::wire::counted;
 use super::{Failure, MAX_MESSAGE_BYTES, ProcessSettings};
 
 /// To write what was said before a connection was ended.
@@ -100,7 +101,7 @@ async fn read_lines(mut reader: impl AsyncRead + Unpin, pipe: Pipe, backend: Str
         while let Some(end) = memchr::memchr(b'\n', &buffer[scanned..]).map(|at| scanned + at) {
             let line = buffer.split_to(end + 1).freeze();
             scanned = 0;
-            receive(&pipe, &line, &backend);
+            receive(&pipe, &counted(line).await, &backend);
         }
         scanned = buffer.len();
         if scanned > MAX_MESSAGE_BYTES {

@@ -1,12 +1,27 @@
 //! What every transport offers the rest of the room: send one request, read what comes back for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+
+use crate::budget::Held;
 use crate::protocol::{Id, ParamHeader, RawJson, Response, RpcError, frame};
 
 use super::Failure;
 use super::http::HttpReply;
 use super::pipe::PipeReply;
+
+/// How long a large message of a pipe waits for room in memory, and the pipe with it.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
+
+/// A message of a pipe, counted if it is large. The pipe is not read meanwhile, which is what slows the backend
+/// down; one that still finds no room is let through, because the pipe's other calls wait behind it.
+pub(super) async fn counted(text: Bytes) -> Bytes {
+    let mut held = Held::default();
+    held.cover_within(text.len(), ROOM_WAIT).await;
+    held.keep(text)
+}
 
 /// One request as it goes to the backend.
 #[derive(Debug, Clone)]

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,7 @@ use crate::catalog::{KeptListing, load};
 use crate::config::Config;
 use crate::router::{Fleet, Router};
 use crate::server::{Admin, Server, serve, serve_admin, serve_stdio};
-use crate::telemetry;
+use crate::telemetry::{self, process};
 
 pub use applied::applied;
 pub use hand_over::Inherited;
@@ -143,7 +144,10 @@ impl Gateway {
             self.tasks.spawn(upkeep(metrics, self.stop.clone()));
             let admin = Arc::new(Admin {
                 server: Arc::clone(&server),
-                metrics: Box::new(|| telemetry::install().render()),
+                metrics: Box::new(|| {
+                    process::tasks(Handle::current().metrics().num_alive_tasks());
+                    telemetry::install().render()
+                }),
                 config: Box::new(move || news.to_json()),
             });
             // Operators watch the drain too: this listener ends last, unless a successor has it.

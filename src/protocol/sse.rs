@@ -63,6 +63,11 @@ impl SseParser {
         }
     }
 
+    /// Bytes that wait for the end of their event.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len() + self.event.data.len()
+    }
+
     /// The next complete event.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ pub(super) enum Error {
     BodyTooLarge(usize),
     #[error("the body did not arrive in time")]
     BodyTimeout,
+    #[error("the gateway holds as much of large messages as it may; try again later")]
+    NoRoom,
     #[error("the Content-Type must be application/json")]
     UnsupportedMediaType,
     #[error("the Accept header must admit application/json or text/event-stream")]
@@ -52,7 +54,8 @@ impl Error {
     pub(super) fn into_response(self, id: Option<&Id>, request_id: &RequestId) -> Response<Body> {
         let status = self.status();
         let header = self.header();
-        let is_final = matches!(self, Self::BodyTooLarge(_) | Self::BodyTimeout | Self::BadRequest(_));
+        let is_final =
+            matches!(self, Self::BodyTooLarge(_) | Self::BodyTimeout | Self::NoRoom | Self::BadRequest(_));
         let (own_id, error) = self.into_rpc();
         let error = error.with("request_id", request_id.to_string());
         let mut response = json(status, frame::error(id.or(own_id.as_ref()), &error.to_json()));
@@ -77,7 +80,7 @@ impl Error {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::Rpc(status, _) => *status,
-            Self::TooManySessions => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManySessions | Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -89,7 +92,7 @@ impl Error {
             Self::Unauthorized { token_given: true } => {
                 Some((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
             }
-            Self::TooManySessions => Some((RETRY_AFTER, "5")),
+            Self::TooManySessions | Self::NoRoom => Some((RETRY_AFTER, "5")),
             _ => None,
         }
     }
@@ -100,7 +103,7 @@ impl Error {
             Self::Malformed(malformed) => (malformed.id, malformed.error),
             Self::Rpc(_, error) => (None, error),
             Self::UnknownPath(paths) => (None, RpcError::invalid_request(message).with("paths", paths)),
-            Self::TooManySessions | Self::Panicked => (None, RpcError::internal(message)),
+            Self::TooManySessions | Self::NoRoom | Self::Panicked => (None, RpcError::internal(message)),
             _ => (None, RpcError::invalid_request(message)),
         }
     }
@@ -114,6 +117,7 @@ impl Error {
             Self::BodyTimeout => "body_timeout",
             Self::BadRequest(_) => "http",
             Self::Malformed(_) => "malformed",
+            Self::NoRoom => "memory",
             Self::TooManySessions => "sessions",
             _ => return None,
         })

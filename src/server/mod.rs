@@ -48,6 +48,7 @@ pub use duplex::serve_stdio;
 pub use http::{Admin, serve, serve_admin};
 pub use settings::{AdminSettings, ClientSettings, LimitSettings, ServerSettings};
 
+use crate::budget;
 use crate::router::Router;
 use policy::Policy;
 
@@ -75,6 +76,7 @@ impl Server {
         clients: &BTreeMap<String, ClientSettings>,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
+        budget::limit(settings.limits.buffered_bytes);
         Arc::new(Self {
             router,
             policy: ArcSwap::from_pointee(Policy::new(settings, clients)),
@@ -92,6 +94,7 @@ impl Server {
     /// let in any more end. The address listened on, the bound on connections and the time for headers are
     /// fixed when listening begins.
     pub fn reconfigure(&self, settings: &ServerSettings, clients: &BTreeMap<String, ClientSettings>) {
+        budget::limit(settings.limits.buffered_bytes);
         let policy = Policy::new(settings, clients);
         self.sessions.end_unless(|principal| policy.authenticator.knows(principal));
         self.policy.store(Arc::new(policy));

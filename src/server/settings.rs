@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units;
+use crate::{budget, units};
 
 /// The endpoint for clients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,9 +57,13 @@ pub struct LimitSettings {
     #[serde(with = "units::duration")]
     #[schemars(with = "units::DurationText")]
     pub header_timeout: Duration,
-    /// Connections at a time.
+    /// Connections at a time; never more than half of the file descriptors the process may have.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: usize,
+    /// Bytes of large messages held at a time, of all clients and backends together: bodies of more than 64 KiB
+    /// until their call ends, and such answers until they are delivered. A body beyond it is refused with 503.
+    #[schemars(range(min = 16_777_216, max = 1_099_511_627_776_u64))]
+    pub buffered_bytes: usize,
     /// Sessions of clients that use `initialize`.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub sessions: usize,
@@ -80,6 +84,7 @@ impl Default for LimitSettings {
             body_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),
             connections: 4096,
+            buffered_bytes: budget::DEFAULT,
             sessions: 10_000,
             session_idle: Duration::from_secs(3600),
             keep_alive: Duration::from_secs(15),

@@ -29,6 +29,7 @@ fn full_page() -> String {
     let _session = process::session_opened("http");
     process::catalog_generation(7);
     process::config_generation(1);
+    process::tasks(1);
     process::http_request("mcp", 200);
     process::auth_failure();
     process::refused("host");

@@ -88,6 +88,8 @@ declare! {
         "When the configuration in force was applied, in seconds since 1970."
     Gauge Count CONFIG_GENERATION "switchyard_config_generation" []
         "Number of the configuration in force: 1 at the start, one more with each that is applied."
+    Gauge Count TASKS "switchyard_tasks" []
+        "Tasks of the runtime that are alive: connections, backends, calls that outlive their connection."
     Gauge Count SESSIONS "switchyard_sessions" ["transport"]
         "Client sessions that are open."
     Counter Count HTTP_REQUESTS "switchyard_http_requests_total" ["endpoint", "status"]

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 
 use super::names::{
     AUTH_FAILURES, BUILD_INFO, CATALOG_GENERATION, CONFIG_APPLIED, CONFIG_GENERATION, CONFIG_RELOADS,
-    CONFIG_VALID, HTTP_REQUESTS, PANICS, PROCESS_START_TIME, REFUSED_REQUESTS, SESSIONS,
+    CONFIG_VALID, HTTP_REQUESTS, PANICS, PROCESS_START_TIME, REFUSED_REQUESTS, SESSIONS, TASKS,
 };
 use super::recorder::{counter, gauge};
 
@@ -42,6 +42,11 @@ pub fn panicked() {
 /// Shows which generation of the catalog is served.
 pub fn catalog_generation(generation: u64) {
     gauge(&CATALOG_GENERATION, []).set(generation as f64);
+}
+
+/// Shows how many tasks are alive.
+pub fn tasks(alive: usize) {
+    gauge(&TASKS, []).set(alive as f64);
 }
 
 /// Shows which configuration is in force from now on.

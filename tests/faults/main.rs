@@ -7,15 +7,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod drain;
+mod failing;
 mod fault;
 mod gateway;
 mod judge;
+mod limits;
 mod load;
 mod matrix;
 mod peer;
 mod process;
 mod random;
+mod reload;
 mod report;
+mod soak;
 mod storm;
 mod yard;
 
@@ -55,6 +59,9 @@ struct Plan {
     /// Where to write the table, as Markdown
     #[arg(long)]
     report: Option<PathBuf>,
+    /// Also run for this long under load, faults and reloads
+    #[arg(long)]
+    soak: Option<humantime::Duration>,
     /// Calls a second to each backend
     #[arg(long, default_value_t = 60)]
     rate: u32,
@@ -88,8 +95,20 @@ async fn run(plan: &Plan) -> ExitCode {
     if plan.wants("storm") {
         storm::run(plan, &mut report).await;
     }
+    if plan.wants("failing") {
+        failing::run(plan, &mut report).await;
+    }
+    if plan.wants("limits") {
+        limits::run(plan, &mut report).await;
+    }
+    if plan.wants("reload") {
+        reload::run(plan, &mut report).await;
+    }
     if plan.wants("drain") {
         drain::run(plan, &mut report).await;
+    }
+    if let Some(length) = plan.soak {
+        soak::run(plan, length.into(), &mut report).await;
     }
     report.finish()
 }

@@ -9,6 +9,11 @@ pub(crate) fn resident_kib(pid: u32) -> u64 {
     value.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
+/// Open file descriptors.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
 /// Every process that descends from `root`, and how many of them wait to be reaped.
 pub(crate) fn descendants(root: u32) -> (Vec<u32>, usize) {
     let (mut found, mut zombies, mut open) = (Vec::new(), 0, vec![root]);

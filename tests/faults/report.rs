@@ -1,9 +1,22 @@
 //! The tables, printed and as Markdown.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::Plan;
 use crate::judge::Bar;
+
+const BEGIN: &str = "<!-- begin: the last full run, written by tests/faults/run -->";
+const END: &str = "<!-- end: the last full run -->";
+
+/// The whole file: what stands around the marks of the last run stays.
+fn within(path: &Path, text: &str) -> String {
+    let before = std::fs::read_to_string(path).unwrap_or_default();
+    match (before.split_once(BEGIN), before.split_once(END)) {
+        (Some((head, _)), Some((_, tail))) => format!("{head}{BEGIN}\n\n{text}\n\n{END}{tail}"),
+        _ => format!("{text}\n"),
+    }
+}
 
 /// What a run has found so far.
 pub(crate) struct Report {
@@ -15,6 +28,11 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self { plan: plan.clone(), text: String::new(), verdicts: Vec::new() }
+    }
+
+    /// Whether the windows are too short to judge latency.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.plan.quick
     }
 
     /// A heading, and what stands under it.
@@ -50,7 +68,7 @@ impl Report {
     pub(crate) fn finish(mut self) -> ExitCode {
         self.sum_up();
         if let Some(path) = &self.plan.report {
-            std::fs::write(path, self.text.trim_start()).unwrap();
+            std::fs::write(path, within(path, self.text.trim())).unwrap();
         }
         let missed = self.verdicts.iter().filter(|verdict| !verdict.is_met).count();
         println!("\n{} bars, {missed} missed", self.verdicts.len());

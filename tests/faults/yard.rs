@@ -18,7 +18,7 @@ pub(crate) const HEALING: Duration = Duration::from_secs(20);
 pub(crate) const DEADLINE: Duration = Duration::from_millis(500);
 
 /// Deadlines that let a run be short; all else as it ships.
-const SETTINGS: &str = r#"server: { listen: "127.0.0.1:0" }
+const SETTINGS: &str = r#"server: { listen: "127.0.0.1:0", limits: { sessions: 20000 } }
 admin: { listen: "127.0.0.1:0" }
 log: { level: warn }
 state_dir: state
@@ -34,7 +34,8 @@ pub(crate) struct Yard {
     pub(crate) peers: Vec<Peer>,
     pub(crate) clients: Vec<Arc<Client>>,
     pub(crate) numbers: Numbers,
-    _directory: TempDir,
+    directory: TempDir,
+    leashes: Leashes,
 }
 
 impl Yard {
@@ -53,13 +54,32 @@ impl Yard {
         for era in [Era::Modern, Era::Legacy, Era::Modern, Era::Legacy] {
             clients.push(Arc::new(Client::connect(&gateway.url, era).await));
         }
-        Self { gateway, peers, clients, numbers: Numbers::default(), _directory: directory }
+        Self { gateway, peers, clients, numbers: Numbers::default(), directory, leashes }
+    }
+
+    /// The configuration it was started with.
+    pub(crate) fn config(&self) -> String {
+        config(SETTINGS, &self.peers, &self.leashes)
+    }
+
+    /// Puts another file in the place of the configuration.
+    pub(crate) fn write(&self, text: &str) {
+        let (next, file) =
+            (self.directory.path().join("next.yaml"), self.directory.path().join("gateway.yaml"));
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(next, file).unwrap();
     }
 
     /// `rate` calls a second to every backend.
     pub(crate) fn load(&self, rate: u32) -> Load {
         let all = self.peers.iter().map(|peer| peer.name).enumerate().collect();
         Load::start(&self.clients, all, rate, &self.numbers)
+    }
+
+    /// `rate` calls a second to each of some backends.
+    pub(crate) fn load_of(&self, backends: &[usize], rate: u32) -> Load {
+        let some = backends.iter().map(|index| (*index, self.peers[*index].name)).collect();
+        Load::start(&self.clients, some, rate, &self.numbers)
     }
 
     /// Calls that backends ran, and how many of them ran more than once.

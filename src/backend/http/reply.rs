@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use crate::budget::Held;
 use crate::protocol::{
     self, Id, ListKind, Message, RawJson, SseEvent, SseParser, code, frame, header, method,
 };
@@ -19,6 +20,12 @@ use super::super::wire::{Outgoing, WireEvent};
 use super::super::{Failure, FailureKind, MAX_MESSAGE_BYTES, Sent};
 use super::client::Response;
 use super::{Hop, HttpConnection};
+
+/// Neither side is to blame, so the breaker learns nothing.
+fn no_room() -> Failure {
+    let message = "the answer is dropped: the gateway holds as much of large messages as it may";
+    Failure::new(FailureKind::Busy, Sent::Maybe, message)
+}
 
 /// Most of a refusal's body that is read.
 const REFUSAL_BYTES: usize = 64 * 1024;
@@ -58,8 +65,8 @@ impl Default for Resume {
 
 #[derive(Debug)]
 enum Body {
-    Json(BytesMut),
-    Events(SseParser),
+    Json(BytesMut, Held),
+    Events(SseParser, Held),
     Refusal(BytesMut),
 }
 
@@ -84,9 +91,9 @@ impl HttpReply {
         let body = if !response.status().is_success() {
             Body::Refusal(BytesMut::new())
         } else if is_event_stream(response.headers()) {
-            Body::Events(SseParser::new(MAX_MESSAGE_BYTES))
+            Body::Events(SseParser::new(MAX_MESSAGE_BYTES), Held::default())
         } else {
-            Body::Json(BytesMut::new())
+            Body::Json(BytesMut::new(), Held::default())
         };
         Self { response, guard, body, pending: VecDeque::new(), resume: Resume::default(), aside }
     }
@@ -134,7 +141,7 @@ impl HttpReply {
     /// A stream whose events had ids may end before the answer: that is how a server of 2025-11-25 has
     /// its client poll. A modern stream that breaks is lost.
     fn can_resume(&self) -> bool {
-        let is_stream = matches!(self.body, Body::Events(_)) && self.guard.tells;
+        let is_stream = matches!(self.body, Body::Events(..)) && self.guard.tells;
         is_stream && self.resume.last_event_id.is_some() && self.resume.attempts > 0
     }
 
@@ -148,7 +155,7 @@ impl HttpReply {
             && is_event_stream(response.headers())
         {
             self.response = response;
-            self.body = Body::Events(SseParser::new(MAX_MESSAGE_BYTES));
+            self.body = Body::Events(SseParser::new(MAX_MESSAGE_BYTES), Held::default());
         }
     }
 
@@ -158,11 +165,19 @@ impl HttpReply {
 
     fn take(&mut self, chunk: &[u8]) {
         let (collected, limit) = match &mut self.body {
-            Body::Events(parser) => {
+            Body::Events(parser, held) => {
                 parser.push(chunk);
-                return self.take_events();
+                return match held.cover(parser.buffered()) {
+                    true => self.take_events(),
+                    false => self.fail(no_room()),
+                };
             }
-            Body::Json(collected) => (collected, MAX_MESSAGE_BYTES),
+            Body::Json(collected, held) => {
+                if !held.cover(collected.len() + chunk.len()) {
+                    return self.fail(no_room());
+                }
+                (collected, MAX_MESSAGE_BYTES)
+            }
             Body::Refusal(collected) => (collected, REFUSAL_BYTES),
         };
         collected.extend_from_slice(chunk);
@@ -172,14 +187,14 @@ impl HttpReply {
     }
 
     fn take_events(&mut self) {
-        let Body::Events(parser) = &mut self.body else { return };
+        let Body::Events(parser, held) = &mut self.body else { return };
         let mut messages = Vec::new();
         let overflow = loop {
             match parser.next_event() {
                 Ok(Some(event)) => {
                     self.resume.note(&event);
                     if event.is_message() {
-                        messages.push(Bytes::from(event.data));
+                        messages.push(std::mem::take(held).keep(event.data.into()));
                     }
                 }
                 Ok(None) => break None,
@@ -197,11 +212,11 @@ impl HttpReply {
     /// The body ended. Every path leaves an event behind, so that `next` ends.
     fn end(&mut self) {
         match &mut self.body {
-            Body::Events(_) => {
+            Body::Events(..) => {
                 self.fail(Failure::lost(Sent::Maybe, "the event stream ended before the answer"))
             }
-            Body::Json(text) => {
-                let text = std::mem::take(text).freeze();
+            Body::Json(text, held) => {
+                let text = std::mem::take(held).keep(std::mem::take(text).freeze());
                 self.read(&text);
                 if self.pending.is_empty() {
                     self.fail(Failure::malformed("the backend answered without an answer to the request"));

@@ -79,9 +79,12 @@ async fn follow_get(
     let mut parser = SseParser::new(MAX_MESSAGE_BYTES);
     while let Ok(Some(chunk)) = response.chunk().await {
         parser.push(&chunk);
-        while let Ok(Some(event)) = parser.next_event() {
-            if event.is_message() {
-                receive(connection, &Bytes::from(event.data));
+        loop {
+            match parser.next_event() {
+                Ok(Some(event)) if event.is_message() => receive(connection, &Bytes::from(event.data)),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => return Err(Failure::malformed(error.to_string())),
             }
         }
     }

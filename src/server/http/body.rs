@@ -2,25 +2,33 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
+use crate::budget::Held;
 use crate::server::LimitSettings;
 use crate::server::error::Error;
 
 /// Most that is read of a body that is refused, and the longest that takes.
 const DISCARD_BYTES: usize = 64 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
+/// How long a large body may wait for room in memory; nothing of it is read meanwhile.
+const ROOM_WAIT: Duration = Duration::from_secs(2);
+/// For bodies on their way when the drain begins.
+const LAST_BODIES: Duration = Duration::from_secs(2);
 
-/// Reads the JSON a client posts, once its headers say that it is that and not too much.
+/// Reads the JSON a client posts, once its headers say that it is that and not too much. When `stopping`, a body
+/// that is still on its way is not waited for.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Incoming,
     limits: &LimitSettings,
+    stopping: &CancellationToken,
 ) -> Result<Bytes, Error> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > limits.body_bytes) {
@@ -33,13 +41,44 @@ pub(super) async fn read(
     if !accepts(headers, "application/json") && !accepts(headers, "text/event-stream") {
         return Err(Error::NotAcceptable);
     }
-    let whole = timeout(limits.body_timeout, Limited::new(body, limits.body_bytes).collect());
-    match whole.await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge(limits.body_bytes)),
-        Ok(Err(_)) => Err(Error::BadRequest("the body ended early")),
-        Err(_) => Err(Error::BodyTimeout),
+    let mut held = Held::default();
+    if !held.cover_within(announced.unwrap_or(0), ROOM_WAIT).await {
+        return Err(Error::NoRoom);
     }
+    tokio::select! {
+        whole = timeout(limits.body_timeout, whole(body, announced, limits.body_bytes, held)) => {
+            whole.unwrap_or(Err(Error::BodyTimeout))
+        }
+        () = patience_ends(stopping) => Err(Error::BodyTimeout),
+    }
+}
+
+/// Reads to the end; a body that did not say how long it is, is counted as it grows.
+async fn whole(
+    mut body: Incoming,
+    announced: Option<usize>,
+    limit: usize,
+    mut held: Held,
+) -> Result<Bytes, Error> {
+    // Memory that was announced and never written to costs nothing.
+    let mut text = BytesMut::with_capacity(announced.unwrap_or(0));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Error::BadRequest("the body ended early"))?;
+        let Some(data) = frame.data_ref() else { continue };
+        if text.len() + data.len() > limit {
+            return Err(Error::BodyTooLarge(limit));
+        }
+        if !held.cover(text.len() + data.len()) {
+            return Err(Error::NoRoom);
+        }
+        text.extend_from_slice(data);
+    }
+    Ok(held.keep(text.freeze()))
+}
+
+async fn patience_ends(stopping: &CancellationToken) {
+    stopping.cancelled().await;
+    sleep(LAST_BODIES).await;
 }
 
 /// Reads a body that is refused, within bounds: many clients write all of it before they read why.

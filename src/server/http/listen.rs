@@ -18,9 +18,9 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::endpoint;
 use super::respond::Body;
 use super::stall::Impatient;
+use super::{descriptors, endpoint};
 use crate::server::Server;
 
 const HEADER_BYTES: usize = 32 * 1024;
@@ -42,7 +42,7 @@ const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 pub async fn serve(listener: TcpListener, server: Arc<Server>) {
     let limits = server.policy().limits.clone();
     let acceptor = Acceptor {
-        connections: limits.connections,
+        connections: descriptors::connections(limits.connections),
         header_timeout: limits.header_timeout,
         linger: LINGER,
         stop: server.shutdown.clone(),

@@ -11,7 +11,8 @@ use crate::server::error::Error;
 
 /// Reads what a client posts and hands it to its era.
 pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Response<Body>, Error> {
-    let text = body::read(&context.headers, incoming, &context.policy.limits).await?;
+    let text =
+        body::read(&context.headers, incoming, &context.policy.limits, &context.server.shutdown).await?;
     if let Some(batch) = parse_batch(&text) {
         return legacy::batch(&context, batch.map_err(Error::Malformed)?).await;
     }

@@ -3,6 +3,7 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `listen.rs` | how are connections accepted, bounded and drained? |
+//! | `descriptors.rs` | how many connections can there be? |
 //! | `stall.rs` | what happens to a client that stops reading? |
 //! | `endpoint.rs` | which path leads where, and what is checked before? |
 //! | `hardening.rs` | what does the HTTP library let through that must not pass? |
@@ -21,6 +22,7 @@
 mod admin;
 mod body;
 mod cors;
+mod descriptors;
 mod endpoint;
 mod events;
 mod hardening;

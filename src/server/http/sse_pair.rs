@@ -49,7 +49,8 @@ pub(super) fn open(context: &Context) -> Result<Response<Body>, Error> {
 
 /// Takes a message for an open stream.
 pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Response<Body>, Error> {
-    let text = body::read(&context.headers, incoming, &context.policy.limits).await?;
+    let text =
+        body::read(&context.headers, incoming, &context.policy.limits, &context.server.shutdown).await?;
     let id = session_id(context.query.as_deref().unwrap_or_default());
     let duplex = context.server.pairs.open.get(id).map(|entry| Arc::clone(&entry));
     // Somebody else's session is as unknown as none.

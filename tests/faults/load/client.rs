@@ -52,7 +52,8 @@ impl Client {
         client
     }
 
-    async fn initialize(&self) -> String {
+    /// Opens a session.
+    pub(crate) async fn initialize(&self) -> String {
         let params = json!({
             "protocolVersion": LEGACY,
             "capabilities": {},
@@ -67,6 +68,27 @@ impl Client {
         session
     }
 
+    /// Ends a session.
+    pub(crate) async fn end(&self, session: &str) {
+        self.http.delete(&self.url).header("mcp-session-id", session).send().await.unwrap();
+    }
+
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// The bytes of `count` requests for the list of tools, one after the other on one connection.
+    pub(crate) fn many_lists(&self, count: usize) -> Vec<u8> {
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+        let session = self.session.as_deref().unwrap_or_default();
+        let head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+        let accept = "Accept: application/json, text/event-stream\r\n";
+        let length = body.len();
+        format!("{head}{accept}Mcp-Session-Id: {session}\r\nContent-Length: {length}\r\n\r\n{body}")
+            .repeat(count)
+            .into_bytes()
+    }
+
     fn post(&self) -> RequestBuilder {
         let request = self.http.post(&self.url).header("content-type", "application/json");
         request.header("accept", "application/json, text/event-stream")
@@ -74,7 +96,20 @@ impl Client {
 
     /// Calls the `echo` of one backend, which answers after `delay_ms`.
     pub(crate) async fn call(&self, backend: &str, number: u64, delay_ms: u64) -> Verdict {
-        match self.request(backend, number, delay_ms).send().await {
+        self.send(self.request(backend, number, json!({ "delay_ms": delay_ms })), backend, number).await
+    }
+
+    /// The same with an argument of `bytes` characters.
+    pub(crate) async fn call_large(&self, backend: &str, number: u64, bytes: usize) -> Verdict {
+        let request = self.request(backend, number, json!({ "padding": "@" }));
+        let small = request.try_clone().and_then(|request| request.build().ok());
+        let body = small.as_ref().and_then(|request| request.body()?.as_bytes()).unwrap_or_default();
+        let large = String::from_utf8_lossy(body).replacen('@', &"a".repeat(bytes), 1);
+        self.send(request.body(large), backend, number).await
+    }
+
+    async fn send(&self, request: RequestBuilder, backend: &str, number: u64) -> Verdict {
+        match request.send().await {
             Ok(response) => match response.text().await {
                 Ok(text) => self.judge(&text, backend, number),
                 Err(error) => self.lost(format!("{error:?}")),
@@ -83,12 +118,11 @@ impl Client {
         }
     }
 
-    fn request(&self, backend: &str, number: u64, delay_ms: u64) -> RequestBuilder {
+    fn request(&self, backend: &str, number: u64, mut arguments: Value) -> RequestBuilder {
         let tool = format!("{backend}__echo");
-        let mut params = json!({
-            "name": tool,
-            "arguments": { "to": backend, "number": number, "delay_ms": delay_ms },
-        });
+        arguments["to"] = backend.into();
+        arguments["number"] = number.into();
+        let mut params = json!({ "name": tool, "arguments": arguments });
         let mut request = self.post();
         match (&self.session, self.era) {
             (Some(session), _) => {

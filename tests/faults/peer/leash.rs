@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use rustix::process::Signal;
@@ -36,7 +37,12 @@ impl Leashes {
     }
 
     pub(super) fn add(&self, name: &str, ledger: Arc<Ledger>) -> Arc<Leash> {
-        let leash = Arc::new(Leash { fault: watch::Sender::new(Fault::None), pid: Mutex::new(None), ledger });
+        let leash = Arc::new(Leash {
+            fault: watch::Sender::new(Fault::None),
+            pid: Mutex::new(None),
+            starts: AtomicUsize::new(0),
+            ledger,
+        });
         self.by_name.lock().insert(name.to_owned(), Arc::clone(&leash));
         leash
     }
@@ -46,6 +52,8 @@ impl Leashes {
 pub(super) struct Leash {
     fault: watch::Sender<Fault>,
     pid: Mutex<Option<u32>>,
+    /// Processes that called back so far.
+    pub(super) starts: AtomicUsize,
     ledger: Arc<Ledger>,
 }
 
@@ -71,6 +79,7 @@ async fn hold(stream: UnixStream, known: Arc<Mutex<HashMap<String, Arc<Leash>>>>
     let Some((name, pid)) = hello.split_once(' ') else { return };
     let Some(leash) = known.lock().get(name).cloned() else { return };
     *leash.pid.lock() = pid.parse().ok();
+    leash.starts.fetch_add(1, Ordering::SeqCst);
     let mut fault = leash.fault.subscribe();
     fault.mark_changed();
     loop {

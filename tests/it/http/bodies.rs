@@ -2,9 +2,12 @@
 
 use http::StatusCode;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::wire::{empty, send_bytes};
 use crate::support::client::LEGACY;
+use crate::support::process::Serving;
 use crate::support::{Client, Yard, within};
 
 async fn posted(client: &Client, body: impl Into<reqwest::Body>) -> (u16, Value) {
@@ -87,4 +90,54 @@ async fn batches_are_answered_in_the_one_revision_that_has_them() {
         let (status, answer) = posted(&client, batch).await;
         assert_eq!((status, &answer["error"]["code"]), (400, &(-32600).into()));
     }
+}
+
+/// A POST that announces `length` bytes and sends none of them.
+async fn announced(authority: &str, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(authority).await.unwrap();
+    let head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    stream.write_all(format!("{head}Content-Length: {length}\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+}
+
+async fn rest(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    let _ = within("the end of the connection", stream.read_to_end(&mut answer)).await;
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn a_body_on_its_way_does_not_hold_up_the_drain() {
+    let yard = empty().await;
+    let mut stream = announced(yard.authority(), 100).await;
+    stream.write_all(b"{\"jsonrpc\"").await.unwrap();
+    yard.stop().await;
+    let answer = rest(stream).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test]
+async fn large_bodies_beyond_the_bound_on_memory_are_refused_and_small_ones_are_not() {
+    const BOUND: usize = 16 * 1024 * 1024;
+    let directory = tempfile::tempdir().unwrap();
+    let limits = format!("limits: {{ body_bytes: {BOUND}, buffered_bytes: {BOUND} }}");
+    let config = format!(
+        "server: {{ listen: \"127.0.0.1:0\", {limits} }}\nadmin: {{ enabled: false }}\nbackends: {{}}\n"
+    );
+    std::fs::write(directory.path().join("gateway.yaml"), config).unwrap();
+    let serving = Serving::start(directory.path(), &["serve"]);
+    let url = serving.said("endpoint").await;
+    let authority = url.trim_start_matches("http://").trim_end_matches("/mcp");
+    let mut whole = announced(authority, BOUND).await;
+    whole.write_all(&[b' '; 1024]).await.unwrap();
+    // The other may come to its turn first; between the two, one has no room.
+    let other = announced(authority, BOUND).await;
+    let refused = tokio::select! {
+        refused = rest(other) => refused,
+        refused = rest(whole) => refused,
+    };
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    assert!(refused.to_ascii_lowercase().contains("retry-after"), "{refused}");
+    let client = Client::modern(&url);
+    assert!(client.ask("server/discover", "").await.result.is_some(), "small ones are served");
 }

@@ -1,0 +1,39 @@
+//! Any bytes as a message: refused with a code, or read so that it can be written again.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use switchyard::protocol::{MAX_DEPTH, Message, RequestMeta, frame, parse, parse_batch, salvage_id, scan};
+
+fuzz_target!(|data: &[u8]| {
+    let text = Bytes::copy_from_slice(data);
+    let _ = salvage_id(&text);
+    if let Some(Ok(batch)) = parse_batch(&text) {
+        assert!(!batch.is_empty() && scan(&text));
+    }
+    let Ok(message) = parse(&text) else { return };
+    let value: serde_json::Value = serde_json::from_slice(&text).expect("what was read is JSON");
+    assert!(depth(&value) <= MAX_DEPTH);
+    let again = match &message {
+        Message::Request { id, method, params } => {
+            let _ = RequestMeta::of(params.as_ref());
+            frame::request(id, method, params.as_ref())
+        }
+        Message::Notification { method, params } => frame::notification(method, params.as_ref()),
+        Message::Response(response) => match (&response.id, &response.outcome) {
+            (Some(id), outcome) => frame::outcome(id, outcome),
+            (None, Err(error)) => frame::error(None, error),
+            (None, Ok(_)) => return,
+        },
+    };
+    let read = parse(&again).expect("what is written can be read");
+    assert_eq!(format!("{read:?}"), format!("{message:?}"));
+});
+
+fn depth(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        serde_json::Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
