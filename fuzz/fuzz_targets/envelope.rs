@@ -12,8 +12,10 @@ fuzz_target!(|data: &[u8]| {
         assert!(!batch.is_empty() && scan(&text));
     }
     let Ok(message) = parse(&text) else { return };
-    let value: serde_json::Value = serde_json::from_slice(&text).expect("what was read is JSON");
-    assert!(depth(&value) <= MAX_DEPTH);
+    // Relayed text may hold what this reader refuses: half of a surrogate pair, for example.
+    if let Ok(value) = serde_json::from_slice(&text) {
+        assert!(depth(&value) <= MAX_DEPTH);
+    }
     let again = match &message {
         Message::Request { id, method, params } => {
             let _ = RequestMeta::of(params.as_ref());

@@ -59,6 +59,7 @@ impl SseParser {
             self.started = true;
             if self.buffer.starts_with(b"\xef\xbb\xbf") {
                 let _ = self.buffer.split_to(3);
+                self.scanned = 0;
             }
         }
     }
@@ -113,6 +114,8 @@ impl SseParser {
         let mut line = self.buffer.split_to(after);
         line.truncate(end);
         self.scanned = 0;
+        // A byte order mark stands before everything else, or is none.
+        self.started = true;
         Some(line)
     }
 
@@ -195,6 +198,21 @@ mod tests {
         assert!(!events[1].is_message());
         assert_eq!(events[2].data, b"a\n b");
         assert_eq!(events.len(), 3);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_at_the_very_beginning_however_it_arrives() {
+        for (stream, expected) in [
+            (&b"\xef\xbb\xbfx\ndata: a\ndata: b\n\n"[..], &b"a\nb"[..]),
+            (b"\n\xef\xbb\xbfdata: a\ndata: b\n\n", b"b"),
+        ] {
+            let (mut parser, mut events) = (SseParser::new(1000), Vec::new());
+            for byte in stream {
+                parser.push(&[*byte]);
+                events.extend(all(&mut parser));
+            }
+            assert_eq!(events[0].data, expected);
+        }
     }
 
     #[test]
