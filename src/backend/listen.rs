@@ -1,5 +1,5 @@
 //! How does a modern backend learn what is listened for? By one `subscriptions/listen` for all lists that may
-//! change and all resources that are watched (MCP 2026-07-28, basic/patterns/subscriptions).
+//! change, all resources that are watched and all tasks that are followed (MCP 2026-07-28, basic/patterns/subscriptions).
 //!
 //! The request cannot be changed. So when the resources do, another one is opened, and the one before is
 //! closed once the backend has acknowledged it: nothing is missed in between.
@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::protocol::{Id, RawJson, RpcError, method};
+use crate::protocol::{Id, Object, RawJson, RpcError, meta_key, method, tasks};
 use crate::resilience::jitter;
 
 use super::connection::Connection;
@@ -35,7 +35,7 @@ pub(super) async fn keep_listening(connection: Arc<Connection>, watched: Arc<Wat
         connection,
         watched,
         stream: None,
-        heard: BTreeSet::new(),
+        heard: Heard::default(),
         opened: Instant::now(),
         wait: REOPEN,
     };
@@ -50,10 +50,16 @@ struct Listener {
     watched: Arc<Watched>,
     /// The open subscription; dropping it ends it.
     stream: Option<Reply>,
-    /// The resources that the stream tells of.
-    heard: BTreeSet<Arc<str>>,
+    /// The resources and tasks that the stream tells of.
+    heard: Heard,
     opened: Instant,
     wait: Duration,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Heard {
+    uris: BTreeSet<Arc<str>>,
+    tasks: BTreeSet<Arc<str>>,
 }
 
 /// What became of an attempt to open a stream.
@@ -90,12 +96,12 @@ impl Listener {
 
     /// Opens a stream for `goal`; `false` if that is to be tried again.
     async fn reach(&mut self, goal: &Wanted) -> bool {
-        let params = listen_params(self.connection.agreement(), &goal.uris);
+        let params = listen_params(self.connection.agreement(), goal);
         let opened = match params {
             Some(params) => self.open(params).await,
             None => {
                 self.stream = None;
-                self.heard.clear();
+                self.heard = Heard::default();
                 self.settle(goal, None);
                 return true;
             }
@@ -126,7 +132,7 @@ impl Listener {
         loop {
             tokio::select! {
                 opened = &mut opening => return opened,
-                () = ended(&mut self.stream) => self.heard.clear(),
+                () = ended(&mut self.stream) => self.heard = Heard::default(),
             }
         }
     }
@@ -135,8 +141,8 @@ impl Listener {
     fn settle(&self, goal: &Wanted, error: Option<&RawJson>) {
         let unheard = || RpcError::invalid_params("the backend does not tell of changes of this resource");
         let error = error.cloned().unwrap_or_else(|| unheard().to_json());
-        let refused = goal.uris.difference(&self.heard).map(|uri| (Arc::clone(uri), error.clone()));
-        self.watched.settle(goal.serial, refused.collect());
+        let refused = goal.uris.difference(&self.heard.uris).map(|uri| (Arc::clone(uri), error.clone()));
+        self.watched.settle_with(goal.serial, refused.collect(), self.heard.tasks.clone());
     }
 
     /// How long to wait now: longer each time, unless the last stream lived long.
@@ -200,15 +206,20 @@ fn refuse(reply: &Reply, id: &Id, name: &str) {
     reply.respond(id, &Err(RpcError::method_not_found(name).to_json()));
 }
 
-/// The resources that the backend agreed to tell of; a backend that acknowledged nothing is believed.
-fn accepted_of(goal: &Wanted, accepted: Option<&RawJson>) -> BTreeSet<Arc<str>> {
-    let Some(accepted) = accepted else { return goal.uris.clone() };
-    let named = accepted.get("resourceSubscriptions").and_then(|uris| uris.to::<Vec<String>>());
-    named.unwrap_or_default().iter().filter_map(|uri| goal.uris.get(uri.as_str()).cloned()).collect()
+/// What the backend agreed to tell of; one that acknowledged nothing is believed.
+fn accepted_of(goal: &Wanted, accepted: Option<&RawJson>) -> Heard {
+    let Some(accepted) = accepted else {
+        return Heard { uris: goal.uris.clone(), tasks: goal.tasks.clone() };
+    };
+    let named = |member: &str, of: &BTreeSet<Arc<str>>| {
+        let named = accepted.get(member).and_then(|names| names.to::<Vec<String>>());
+        named.unwrap_or_default().iter().filter_map(|name| of.get(name.as_str()).cloned()).collect()
+    };
+    Heard { uris: named("resourceSubscriptions", &goal.uris), tasks: named("taskIds", &goal.tasks) }
 }
 
-/// Asks for the lists that the backend says may change, and for `uris`; `None` if that is nothing.
-fn listen_params(agreement: &Agreement, uris: &BTreeSet<Arc<str>>) -> Option<RawJson> {
+/// Asks for the lists that the backend says may change, and for what is wanted; `None` if that is nothing.
+fn listen_params(agreement: &Agreement, goal: &Wanted) -> Option<RawJson> {
     let lists = [
         ("tools", "toolsListChanged"),
         ("prompts", "promptsListChanged"),
@@ -218,11 +229,24 @@ fn listen_params(agreement: &Agreement, uris: &BTreeSet<Arc<str>>) -> Option<Raw
     for (_, wanted) in lists.into_iter().filter(|(list, _)| agreement.list_may_change(list)) {
         filter.insert(wanted.to_owned(), true.into());
     }
-    if !uris.is_empty() && agreement.can_subscribe() {
-        let uris = uris.iter().map(|uri| Value::from(&**uri)).collect();
-        filter.insert("resourceSubscriptions".to_owned(), uris);
+    let names = |of: &BTreeSet<Arc<str>>| of.iter().map(|name| Value::from(&**name)).collect::<Value>();
+    if !goal.uris.is_empty() && agreement.can_subscribe() {
+        filter.insert("resourceSubscriptions".to_owned(), names(&goal.uris));
     }
-    (!filter.is_empty()).then(|| RawJson::of(&json!({ "notifications": filter, "_meta": own_meta() })))
+    let mut meta = own_meta();
+    if !goal.tasks.is_empty() && tasks::are_declared(&agreement.capabilities) {
+        filter.insert("taskIds".to_owned(), names(&goal.tasks));
+        meta = with_tasks(&meta);
+    }
+    (!filter.is_empty()).then(|| RawJson::of(&json!({ "notifications": filter, "_meta": meta })))
+}
+
+/// Who wants to hear of tasks must declare that it knows them.
+fn with_tasks(meta: &RawJson) -> RawJson {
+    let mut meta = Object::parse(meta).unwrap_or_default();
+    let declared = json!({ "extensions": { tasks::EXTENSION: {} } });
+    meta.set(meta_key::CLIENT_CAPABILITIES, RawJson::of(&declared));
+    meta.to_json()
 }
 
 #[cfg(test)]
@@ -237,7 +261,7 @@ mod tests {
     use tokio::sync::mpsc::Receiver;
 
     fn wanted(uris: &[&str]) -> Wanted {
-        Wanted { serial: 1, uris: uris.iter().map(|uri| Arc::from(*uri)).collect() }
+        Wanted { serial: 1, uris: uris.iter().map(|uri| Arc::from(*uri)).collect(), ..Wanted::default() }
     }
 
     fn agreement(capabilities: Value) -> Agreement {
@@ -248,7 +272,7 @@ mod tests {
     fn only_what_the_backend_declared_is_listened_for() {
         let goal = wanted(&["a://2", "a://1"]);
         let asked = |capabilities| {
-            listen_params(&agreement(capabilities), &goal.uris)
+            listen_params(&agreement(capabilities), &goal)
                 .and_then(|params| params.get("notifications"))
                 .map(|filter| filter.as_str().to_owned())
         };
@@ -263,9 +287,9 @@ mod tests {
     fn what_the_acknowledgement_leaves_out_is_not_told_of() {
         let goal = wanted(&["a://1", "a://2"]);
         let accepted = RawJson::of(&json!({"resourceSubscriptions": ["a://2", "a://9"]}));
-        assert_eq!(accepted_of(&goal, Some(&accepted)), wanted(&["a://2"]).uris);
-        assert_eq!(accepted_of(&goal, Some(&RawJson::of(&json!({})))), wanted(&[]).uris);
-        assert_eq!(accepted_of(&goal, None), goal.uris);
+        assert_eq!(accepted_of(&goal, Some(&accepted)).uris, wanted(&["a://2"]).uris);
+        assert_eq!(accepted_of(&goal, Some(&RawJson::of(&json!({})))), Heard::default());
+        assert_eq!(accepted_of(&goal, None).uris, goal.uris);
     }
 
     /// The next message to the backend: its method, its own id or the one it cancels, what it asks for.

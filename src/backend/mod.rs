@@ -64,7 +64,7 @@ pub use offer::Offer;
 pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
 pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};
 pub use state::{Snapshot, State};
-pub use watched::Updated;
+pub use watched::{TaskTold, Updated};
 
 /// Longest line, body or event a backend may send, in bytes.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

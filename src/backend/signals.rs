@@ -68,6 +68,10 @@ impl Signals {
             if let Some(watched) = self.watched.get() {
                 watched.updated(params);
             }
+        } else if name == method::TASK_CHANGED {
+            if let Some(watched) = self.watched.get() {
+                watched.task_told(params);
+            }
         } else if ListKind::ALL.into_iter().any(|kind| kind.changed() == name) {
             self.changed.notify_one();
         }

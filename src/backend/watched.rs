@@ -1,4 +1,4 @@
-//! Which resources do clients watch at this backend, and has it been told so?
+//! Which resources do clients watch at this backend, which tasks do they follow, and has it been told so?
 //!
 //! What is wanted outlives connections: whoever keeps a connection's subscriptions in step with it
 //! ([`subscribe`](super::subscribe), [`listen`](super::listen)) begins with all of it.
@@ -17,11 +17,16 @@ use super::{Backend, State};
 /// the connection: it must not wait.
 pub type Updated = Box<dyn Fn(&str) + Send + Sync>;
 
-/// The resources that are wanted now; every change has a number.
+/// Told the backend's own id of each task that it says has changed, and how it stands. Must not wait either.
+pub type TaskTold = Box<dyn Fn(&str, &RawJson) + Send + Sync>;
+
+/// The resources and tasks that are wanted now; every change has a number.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
     pub serial: u64,
     pub uris: BTreeSet<Arc<str>>,
+    /// Only modern backends tell of tasks.
+    pub tasks: BTreeSet<Arc<str>>,
 }
 
 /// What the backend said to all that was wanted up to `serial`.
@@ -29,6 +34,8 @@ pub(super) struct Wanted {
 struct Settled {
     serial: u64,
     refused: BTreeMap<Arc<str>, RawJson>,
+    /// The tasks it will tell of.
+    tasks: BTreeSet<Arc<str>>,
 }
 
 /// Shared by a backend and whoever keeps its connection's subscriptions.
@@ -37,6 +44,7 @@ pub(super) struct Watched {
     wanted: watch::Sender<Wanted>,
     settled: watch::Sender<Settled>,
     updated: OnceLock<Updated>,
+    task_told: OnceLock<TaskTold>,
 }
 
 impl Watched {
@@ -64,7 +72,17 @@ impl Watched {
 
     /// Says that the backend knows of everything up to `serial`, and what it will not tell of.
     pub(super) fn settle(&self, serial: u64, refused: BTreeMap<Arc<str>, RawJson>) {
-        self.settled.send_replace(Settled { serial, refused });
+        self.settle_with(serial, refused, BTreeSet::new());
+    }
+
+    /// The same, with the tasks that the backend will tell of.
+    pub(super) fn settle_with(
+        &self,
+        serial: u64,
+        refused: BTreeMap<Arc<str>, RawJson>,
+        tasks: BTreeSet<Arc<str>>,
+    ) {
+        self.settled.send_replace(Settled { serial, refused, tasks });
     }
 
     /// Up to where the backend knows, and what it refused.
@@ -80,6 +98,15 @@ impl Watched {
         let uri = uri.as_ref().and_then(RawJson::string);
         if let (Some(uri), Some(updated)) = (uri, self.updated.get()) {
             updated(&uri);
+        }
+    }
+
+    /// Takes a `notifications/tasks`.
+    pub(super) fn task_told(&self, params: Option<&RawJson>) {
+        let id = params.and_then(|params| params.get("taskId"));
+        let id = id.as_ref().and_then(RawJson::string);
+        if let (Some(id), Some(task), Some(told)) = (id, params, self.task_told.get()) {
+            told(&id, task);
         }
     }
 }
@@ -105,6 +132,35 @@ impl Backend {
     /// Ends what [`Backend::watch`] began.
     pub fn unwatch(&self, local: &str) {
         self.watched.unwant(local);
+    }
+
+    /// Sets who is told how tasks stand; the first one stays.
+    pub fn on_task(&self, told: TaskTold) {
+        let _ = self.watched.task_told.set(told);
+    }
+
+    /// Follows the task `local`, as [`Backend::watch`] watches a resource.
+    pub fn follow(&self, local: &Arc<str>) -> u64 {
+        self.watched.wanted.send_if_modified(|wanted| {
+            let is_new = wanted.tasks.insert(Arc::clone(local));
+            wanted.serial += u64::from(is_new);
+            is_new
+        });
+        self.watched.wanted.borrow().serial
+    }
+
+    /// Ends what [`Backend::follow`] began.
+    pub fn unfollow(&self, local: &str) {
+        self.watched.wanted.send_if_modified(|wanted| {
+            let was_wanted = wanted.tasks.remove(local);
+            wanted.serial += u64::from(was_wanted);
+            was_wanted
+        });
+    }
+
+    /// Whether the backend agreed to tell how the task `local` stands.
+    pub fn tells_of(&self, local: &str) -> bool {
+        self.watched.settled.borrow().tasks.contains(local)
     }
 
     /// Waits until the backend has answered to everything wanted up to `serial`. A backend that is not

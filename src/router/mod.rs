@@ -59,4 +59,5 @@ pub use router::{ListPage, Router};
 pub use seal::Sealer;
 pub use session::{SessionHold, SessionId};
 pub use status::{BackendStatus, Status};
+pub use tasks::TaskUpdates;
 pub use updates::Updates;

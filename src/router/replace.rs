@@ -18,6 +18,7 @@ impl Router {
             for member in fleet.members() {
                 let watched = registry.of_backend(member.backend.name());
                 watch_all(member, &watched);
+                self.follow_all(member);
             }
             self.set_settings(settings);
             self.set_fleet(fleet);
@@ -28,8 +29,16 @@ impl Router {
     /// Has a backend that is about to serve told of the resources that clients of its name watch.
     pub fn prepare(self: &Arc<Self>, member: &Member) {
         self.hear_updates(&member.backend);
+        self.hear_tasks(&member.backend);
         let watched = self.registry().lock().of_backend(member.backend.name());
         watch_all(member, &watched);
+        self.follow_all(member);
+    }
+
+    fn follow_all(&self, member: &Member) {
+        for task in self.followers().of_backend(member.backend.name()) {
+            member.backend.follow(&task);
+        }
     }
 
     /// Leave to send one call. A backend that was replaced meanwhile has sent nothing, so its successor is

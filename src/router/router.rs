@@ -22,7 +22,7 @@ use super::refresh::{Changes, Counters, merge};
 use super::request::Inbound;
 use super::seal::Sealer;
 use super::subscriptions::Registry;
-use super::tasks::Held;
+use super::tasks::{Followers, Held};
 
 /// How long a modern client may use a list without asking again, in milliseconds; a change is told
 /// to those who listen.
@@ -44,6 +44,7 @@ pub struct Router {
     sealer: ArcSwap<Sealer>,
     parking: Arc<Parking>,
     held: Held,
+    followers: Followers,
     registry: Mutex<Registry>,
     /// Held while the catalog is made anew, so that the newest is never replaced by an older one.
     pub(super) refreshing: Mutex<()>,
@@ -76,10 +77,14 @@ impl Router {
             sealer: ArcSwap::from_pointee(sealer),
             parking: Arc::default(),
             held: Held::default(),
+            followers: Followers::default(),
             registry: Mutex::default(),
             refreshing: Mutex::default(),
         });
-        router.backends().iter().for_each(|backend| router.hear_updates(backend));
+        for backend in router.backends() {
+            router.hear_updates(&backend);
+            router.hear_tasks(&backend);
+        }
         router
     }
 
@@ -172,6 +177,10 @@ impl Router {
 
     pub(super) fn parking(&self) -> &Arc<Parking> {
         &self.parking
+    }
+
+    pub(super) fn followers(&self) -> &Followers {
+        &self.followers
     }
 
     pub(super) fn held(&self) -> &Held {

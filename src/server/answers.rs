@@ -27,7 +27,7 @@ pub(super) enum Work {
     /// A backend answers.
     Routed(Exchange),
     /// Stays open.
-    Subscription(Subscription),
+    Subscription(Box<Subscription>),
 }
 
 /// `initialize`

@@ -56,7 +56,8 @@ pub(super) fn begin(
     }
     match name {
         method::DISCOVER => Ok(Work::Ready(answers::discover(server))),
-        method::LISTEN => Subscription::open(server, id, params.as_ref()).map(Work::Subscription),
+        method::LISTEN => Subscription::open(server, caller, id, params.as_ref())
+            .map(|opened| Work::Subscription(Box::new(opened))),
         _ => Err(RpcError::new(code::METHOD_NOT_FOUND, "no such method in this revision")),
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Server;
 use super::notices::resource_updated;
 use crate::protocol::{Era, Id, Object, RawJson, RpcError, frame, meta_key, method};
-use crate::router::{Changes, Router, Updates};
+use crate::router::{Caller, Changes, Router, TaskUpdates, Updates};
 
 /// A client that listens (MCP 2026-07-28, basic/patterns/subscriptions).
 pub(super) struct Subscription {
@@ -19,6 +19,9 @@ pub(super) struct Subscription {
     changes: Changes,
     updates: Updates,
     arrived: watch::Receiver<()>,
+    caller: Caller,
+    tasks: TaskUpdates,
+    task_arrived: watch::Receiver<()>,
 }
 
 /// The kinds of notification that can be asked for. Others are left out of the acknowledgement.
@@ -33,6 +36,9 @@ struct Filter {
     resources_list_changed: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     resource_subscriptions: Vec<String>,
+    /// Of the tasks extension.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    task_ids: Vec<String>,
 }
 
 impl Filter {
@@ -49,14 +55,22 @@ impl Filter {
 impl Subscription {
     /// # Errors
     /// −32602 without a filter.
-    pub(super) fn open(server: &Server, id: &Id, params: Option<&RawJson>) -> Result<Self, RpcError> {
+    pub(super) fn open(
+        server: &Server,
+        caller: Caller,
+        id: &Id,
+        params: Option<&RawJson>,
+    ) -> Result<Self, RpcError> {
         let filter = params.and_then(|params| params.get("notifications"));
         let honoured = filter.as_ref().and_then(RawJson::to::<Filter>).ok_or_else(|| {
             RpcError::invalid_params("`notifications` must say which notifications are wanted")
         })?;
         let (router, updates) = (Arc::clone(&server.router), Updates::default());
         let (changes, arrived) = (router.changes(), updates.arrived());
-        Ok(Self { id: id.clone(), honoured, router, changes, updates, arrived })
+        let tasks = TaskUpdates::default();
+        let task_arrived = tasks.arrived();
+        let id = id.clone();
+        Ok(Self { id, honoured, router, changes, updates, arrived, caller, tasks, task_arrived })
     }
 
     /// The first message: what will be sent. Waits a little for the backends of the resources.
@@ -64,6 +78,10 @@ impl Subscription {
         let wanted = std::mem::take(&mut self.honoured.resource_subscriptions);
         self.honoured.resource_subscriptions =
             self.router.subscribe_all(&self.updates, wanted, Era::Modern).await;
+        let wanted = std::mem::take(&mut self.honoured.task_ids);
+        if !wanted.is_empty() {
+            self.honoured.task_ids = self.router.follow(&self.tasks, &self.caller, wanted).await;
+        }
         let mut params = self.tagged();
         params.set("notifications", RawJson::of(&self.honoured));
         frame::notification(method::ACKNOWLEDGED, Some(&params.to_json()))
@@ -82,6 +100,9 @@ impl Subscription {
                 let updated = self.updates.take();
                 Some(updated.iter().map(|uri| resource_updated(uri, self.tagged())).collect())
             }
+            _ = self.task_arrived.changed() => {
+                Some(self.tasks.take().into_iter().map(|task| self.task_changed(&task)).collect())
+            }
         }
     }
 
@@ -90,6 +111,14 @@ impl Subscription {
         let mut result = self.tagged();
         result.set("resultType", RawJson::of("complete"));
         frame::result(&self.id, &result.to_json())
+    }
+
+    fn task_changed(&self, task: &RawJson) -> Bytes {
+        let mut params = Object::parse(task).unwrap_or_default();
+        let mut meta = params.get("_meta").and_then(Object::parse).unwrap_or_default();
+        meta.set(meta_key::SUBSCRIPTION_ID, self.id.raw().clone());
+        params.set("_meta", meta.to_json());
+        frame::notification(method::TASK_CHANGED, Some(&params.to_json()))
     }
 
     fn tagged(&self) -> Object {

@@ -324,7 +324,9 @@ pub(in super::super) fn is_event_stream(headers: &HeaderMap) -> bool {
 
 /// Progress and log messages on a request's own stream are about that request.
 fn is_about_a_request(name: &str) -> bool {
-    !ListKind::ALL.into_iter().any(|kind| kind.changed() == name) && name != method::RESOURCE_UPDATED
+    !ListKind::ALL.into_iter().any(|kind| kind.changed() == name)
+        && name != method::RESOURCE_UPDATED
+        && name != method::TASK_CHANGED
 }
 
 /// Answers a question of the backend on a request of its own.

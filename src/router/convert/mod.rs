@@ -25,6 +25,11 @@ pub(super) fn result(catalog: &Catalog, route: &Route, inbound: &Inbound, result
     content::readable(inbound.routed, inbound.caller.revision, shown)
 }
 
+/// A task that a modern backend tells of without being asked, as clients read it.
+pub(super) fn task(catalog: &Catalog, route: &Route, task: RawJson) -> RawJson {
+    uris::shown(catalog, route, Routed::GetTask, task)
+}
+
 /// A backend's error as this client reads it; towards a model some errors become results.
 pub(super) fn error(route: &Route, inbound: &Inbound, error: RawJson) -> Result<RawJson, RawJson> {
     errors::shown(inbound, uris::of_error(route, error))

@@ -2,7 +2,7 @@
 //! the call, and answers what the client asks from what it knows.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
@@ -17,6 +17,7 @@ use super::super::parking::Asked;
 use super::super::question::for_modern;
 use super::super::request::Principal;
 use super::standing::{Phase, detailed};
+use super::updates::Mailbox;
 
 /// Longest time a task is kept, from its beginning.
 pub(super) const KEPT: Duration = Duration::from_secs(3600);
@@ -57,6 +58,9 @@ impl Held {
     }
 }
 
+/// A client's letters, and the id it knows the task by.
+type Listener = (Weak<Mailbox>, Arc<str>);
+
 /// One task, shared by the call that goes on and whoever asks about it.
 pub(super) struct HeldTask {
     principal: Principal,
@@ -65,6 +69,8 @@ pub(super) struct HeldTask {
     ttl: Duration,
     pub(super) expires: Instant,
     state: Mutex<State>,
+    /// Clients that want to hear of changes.
+    listeners: Mutex<Vec<Listener>>,
     /// There are answers to deliver.
     pub(super) answered: Notify,
     /// The client took it back.
@@ -100,6 +106,7 @@ impl HeldTask {
                 answers: Vec::new(),
                 outcome: None,
             }),
+            listeners: Mutex::default(),
             answered: Notify::new(),
             cancelled: CancellationToken::new(),
         })
@@ -107,11 +114,24 @@ impl HeldTask {
 
     /// Changes what is known, which is over once there is an outcome.
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.state.lock();
-        if state.outcome.is_none() && !self.cancelled.is_cancelled() {
+        {
+            let mut state = self.state.lock();
+            if state.outcome.is_some() || self.cancelled.is_cancelled() {
+                return;
+            }
             change(&mut state);
             state.updated = SystemTime::now();
         }
+        self.listeners.lock().retain(|(mailbox, shown)| {
+            let mailbox = mailbox.upgrade();
+            mailbox.inspect(|mailbox| mailbox.put(shown, self.shown(shown).to_json())).is_some()
+        });
+    }
+
+    /// Tells `mailbox` how it stands, and of every change for as long as there is a mailbox.
+    pub(super) fn tell(&self, mailbox: &Arc<Mailbox>, shown: Arc<str>) {
+        mailbox.put(&shown, self.shown(&shown).to_json());
+        self.listeners.lock().push((Arc::downgrade(mailbox), shown));
     }
 
     /// The backend says how it stands.

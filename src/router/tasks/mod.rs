@@ -5,6 +5,7 @@
 //! | `id.rs` | what does a client hold of a task? |
 //! | `relay.rs` | how do a modern client and a modern backend speak of one? |
 //! | `follow.rs`, `held.rs` | who goes on with a call that a backend of 2025-11-25 runs as one, and where does it stand? |
+//! | `updates.rs` | which clients are told how tasks stand, without asking? |
 //! | `standing.rs` | how does such a task read in the words of the extension? |
 
 mod follow;
@@ -12,10 +13,13 @@ mod held;
 mod id;
 mod relay;
 mod standing;
+mod updates;
 
 pub(super) use held::Held;
 pub(super) use id::unknown;
 pub(super) use relay::shown;
+pub(super) use updates::Followers;
+pub use updates::TaskUpdates;
 
 use crate::protocol::tasks::Support;
 

@@ -136,7 +136,7 @@ impl Duplex {
             Ok(Work::Ready(result)) => self.outbox.send(frame::result(&id, &result)).await,
             Ok(Work::Later(answering)) => self.run_answer(id, request_id, answering),
             Ok(Work::Routed(exchange)) => self.run_call(id, era, exchange),
-            Ok(Work::Subscription(subscription)) => self.run_subscription(&id, subscription),
+            Ok(Work::Subscription(subscription)) => self.run_subscription(&id, *subscription),
             Err(error) => self.refuse(Some(&id), error, &request_id).await,
         }
     }

@@ -47,7 +47,7 @@ pub(super) async fn answer(
         Work::Subscription(subscription) => {
             let stop = context.server.shutdown.clone();
             let stopped = async move { stop.cancelled().await };
-            Ok(respond::events(Events::produced(|out| listen(subscription, keep_alive, stopped, out))))
+            Ok(respond::events(Events::produced(|out| listen(*subscription, keep_alive, stopped, out))))
         }
     }
 }

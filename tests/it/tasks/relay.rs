@@ -6,9 +6,9 @@ use switchyard::server::new_token;
 use super::FOLLOWS;
 use crate::support::{Answer, Asked, Client, RawBackend, Speaks, Yard};
 
-const TOOLS: &str = r#"[{"name":"dig","inputSchema":{"type":"object"}}]"#;
-const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":{"io.modelcontextprotocol/tasks":{}}},"ttlMs":0,"cacheScope":"private"}"#;
-const STANDING: &str = r#""createdAt":"2026-01-01T00:00:00Z","lastUpdatedAt":"2026-01-01T00:00:00Z","ttlMs":6e4,"pollIntervalMs":1.0e1"#;
+pub(super) const TOOLS: &str = r#"[{"name":"dig","inputSchema":{"type":"object"}}]"#;
+pub(super) const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":{"io.modelcontextprotocol/tasks":{}}},"ttlMs":0,"cacheScope":"private"}"#;
+pub(super) const STANDING: &str = r#""createdAt":"2026-01-01T00:00:00Z","lastUpdatedAt":"2026-01-01T00:00:00Z","ttlMs":6e4,"pollIntervalMs":1.0e1"#;
 
 /// Makes a task `t/1` of each call whose client can follow it, and is done with it when it is asked.
 async fn digging() -> RawBackend {
