@@ -8,13 +8,14 @@
 //! | [`gateway`] | how does it all start and stop? | everything |
 //! | [`config`] | what can an operator set? | each room's settings |
 //! | [`server`] | what do clients talk to? | router, protocol, telemetry |
-//! | [`router`] | who gets a request, and what does its caller hear of it? | catalog, backend, protocol, telemetry |
+//! | [`router`] | who gets a request, and what does its caller hear of it? | catalog, backend, protocol, sealing, telemetry |
 //! | [`catalog`] | what exists, and what is it called? | protocol |
-//! | [`backend`] | how is a server reached, kept alive and called? | protocol, resilience, telemetry |
+//! | [`backend`] | how is a server reached, kept alive and called? | protocol, resilience, sealing, telemetry |
 //! | [`resilience`] | when do we refuse, when do we try again? | nothing |
 //! | [`protocol`] | what does MCP say? | nothing |
 //! | [`telemetry`] | what do operators see? | nothing |
 //! | [`budget`] | how much may be held in memory? | nothing |
+//! | [`sealing`] | how is something sealed that comes back? | nothing |
 //! | [`units`] | how are durations written? | nothing |
 //!
 //! # The path of one `tools/call`
@@ -54,6 +55,7 @@
 //! | coming back to a broken stream | `server/http/resumable.rs` |
 //! | tokens of clients | `server/auth.rs` |
 //! | the bound on memory for messages | `budget.rs` |
+//! | tokens towards backends (OAuth) | `backend/oauth/authorizer.rs` |
 //! | every metric | `telemetry/names.rs` |
 //! | the configuration's schema | `config/file.rs` |
 //! | how a changed file comes into force | `gateway/reload.rs` |
@@ -69,6 +71,7 @@ pub mod gateway;
 pub mod protocol;
 pub mod resilience;
 pub mod router;
+pub mod sealing;
 pub mod server;
 pub mod telemetry;
 pub mod units;

@@ -24,7 +24,10 @@ use super::sharing::Wants;
 use super::state::{Ready, unix_seconds};
 use super::watched::Watched;
 use super::wire::Outgoing;
-use super::{BackendSettings, Call, Failure, FailureKind, Offer, Sent, Snapshot, State, TransportSettings};
+use super::{
+    Authorizer, BackendSettings, Call, Failure, FailureKind, Offer, Sent, Snapshot, State, TransportSettings,
+    Vault,
+};
 
 /// Between two looks whether the last call of a backend that was taken out is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
@@ -35,6 +38,7 @@ pub type Changed = Arc<dyn Fn() + Send + Sync>;
 /// One MCP server behind the gateway.
 pub struct Backend {
     settings: BackendSettings,
+    authorizer: Option<Arc<Authorizer>>,
     pub(super) ids: Ids,
     pub(super) tail: StderrTail,
     breaker: SharedBreaker,
@@ -58,9 +62,17 @@ pub struct Backend {
 
 impl Backend {
     /// A backend that nobody tries to reach yet; see [`Backend::supervise`]. `known` is the era that an
-    /// earlier run of the gateway found out.
-    pub fn new(settings: BackendSettings, known: Option<Era>, changed: Changed) -> Arc<Self> {
+    /// earlier run of the gateway found out; its grant, if it needs one, is in the vault.
+    pub fn new(
+        settings: BackendSettings,
+        known: Option<Era>,
+        vault: &Arc<Vault>,
+        changed: Changed,
+    ) -> Arc<Self> {
+        let remote = settings.transport.remote();
+        let auth = remote.and_then(|remote| Some((&remote.url, remote.auth.as_ref()?)));
         let backend = Self {
+            authorizer: auth.map(|(url, auth)| Authorizer::new(&settings.name, url, auth, vault)),
             breaker: SharedBreaker::new(settings.breaker.clone()),
             bulkhead: Bulkhead::new(&settings.concurrency),
             pool: Pool::new(settings.max_connections(), settings.idle()),
@@ -150,7 +162,7 @@ impl Backend {
                 Err(Failure::unavailable(format!("the backend is down: {}", connection.signals().reason())))
             }
             State::Ready(Ready(connection)) => Ok(Arc::clone(connection)),
-            other => Err(other.refusal()),
+            other => Err(self.needs_a_person(other).unwrap_or_else(|| other.refusal())),
         }
     }
 
@@ -171,6 +183,17 @@ impl Backend {
             }
         };
         let _ = timeout(self.settings.timeouts.total, idle).await;
+    }
+
+    /// Why it is down, where only a person can change that.
+    fn needs_a_person(&self, state: &State) -> Option<Failure> {
+        let is_down = matches!(state, State::Down { .. });
+        self.authorizer().filter(|_| is_down).and_then(|authorizer| authorizer.refusal())
+    }
+
+    /// Its authorization, if it may need any.
+    pub fn authorizer(&self) -> Option<&Arc<Authorizer>> {
+        self.authorizer.as_ref()
     }
 
     /// Whether calls are in flight.

@@ -12,6 +12,7 @@ use super::connection::{Connection, Established, Wire};
 use super::handshake::{self, Agreement, Refusal};
 use super::http::HttpConnection;
 use super::ids::Ids;
+use super::oauth::Authorizer;
 use super::pipe::Pipe;
 use super::{BackendSettings, Failure, ProcessSettings, RemoteSettings, TransportSettings, sse, stdio};
 
@@ -29,6 +30,7 @@ pub(super) struct Attempt<'a> {
     pub known: Option<Era>,
     /// What the server is told that it may ask; only legacy servers are told once for all calls.
     pub capabilities: ClientCapabilities,
+    pub authorizer: Option<&'a Arc<Authorizer>>,
 }
 
 impl Attempt<'_> {
@@ -92,7 +94,13 @@ impl Attempt<'_> {
 
     async fn http(&self, remote: &RemoteSettings) -> Result<(Wire, Agreement), Refusal> {
         let limit = self.settings.timeouts.connect;
-        let connection = HttpConnection::new(remote, self.ids.clone(), self.capabilities, limit)?;
+        let connection = HttpConnection::new(
+            remote,
+            self.authorizer.cloned(),
+            self.ids.clone(),
+            self.capabilities,
+            limit,
+        )?;
         let connection = Arc::new(connection);
         match handshake::over_http(&connection, self.known).await {
             Ok(agreement) => Ok((Wire::Http(connection), agreement)),
@@ -105,7 +113,7 @@ impl Attempt<'_> {
 
     async fn sse(&self, remote: &RemoteSettings) -> Result<(Wire, Agreement), Failure> {
         let limit = self.settings.timeouts.connect;
-        let pipe = sse::connect(remote, self.is_interactive(), limit).await?;
+        let pipe = sse::connect(remote, self.authorizer.cloned(), self.is_interactive(), limit).await?;
         let agreeing = handshake::initialize_pipe(&pipe, self.ids, self.capabilities);
         let agreed = timeout_at(Instant::now() + limit, agreeing).await;
         let failure = match agreed {

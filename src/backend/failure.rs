@@ -30,6 +30,8 @@ pub enum FailureKind {
     Lost,
     /// The backend answered with something that is no MCP answer.
     Malformed,
+    /// A person has to let the gateway in first.
+    NotConnected,
 }
 
 /// A call that ended without the backend's answer.
@@ -101,7 +103,7 @@ impl Failure {
     pub fn verdict(&self) -> Verdict {
         match self.kind {
             _ if self.rate_limited => Verdict::RateLimited { retry_after: self.retry_after },
-            FailureKind::Busy | FailureKind::CircuitOpen => Verdict::Neutral,
+            FailureKind::Busy | FailureKind::CircuitOpen | FailureKind::NotConnected => Verdict::Neutral,
             _ => Verdict::Failure,
         }
     }
@@ -111,7 +113,10 @@ impl Failure {
         match self.kind {
             FailureKind::Timeout => Outcome::Timeout,
             FailureKind::Lost | FailureKind::Malformed => Outcome::Lost,
-            FailureKind::Unavailable | FailureKind::CircuitOpen | FailureKind::Busy => Outcome::Rejected,
+            FailureKind::Unavailable
+            | FailureKind::CircuitOpen
+            | FailureKind::Busy
+            | FailureKind::NotConnected => Outcome::Rejected,
         }
     }
 
@@ -124,6 +129,7 @@ impl Failure {
             FailureKind::Timeout => "tool_timeout",
             FailureKind::Lost => "backend_lost",
             FailureKind::Malformed => "tool_error",
+            FailureKind::NotConnected => "not_connected",
         }
     }
 }

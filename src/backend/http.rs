@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -29,6 +29,7 @@ use client::{Client, Response};
 use super::connection::level_params;
 use super::handshake;
 use super::ids::Ids;
+use super::oauth::{self, Authorizer};
 use super::signals::Signals;
 use super::wire::{Outgoing, Reply, WireEvent};
 use super::{Failure, RemoteSettings};
@@ -64,6 +65,7 @@ pub(super) struct HttpConnection {
     /// Scheme, host and port of its URL.
     origin: String,
     headers: HeaderMap,
+    authorizer: Option<Arc<Authorizer>>,
     hop: ArcSwap<Hop>,
     /// Held while a session is opened, so that a hundred calls that meet a 404 open one.
     renewal: tokio::sync::Mutex<()>,
@@ -86,6 +88,7 @@ impl HttpConnection {
     /// A header that HTTP cannot carry, or no TLS roots.
     pub(super) fn new(
         remote: &RemoteSettings,
+        authorizer: Option<Arc<Authorizer>>,
         ids: Ids,
         capabilities: ClientCapabilities,
         limit: Duration,
@@ -94,6 +97,7 @@ impl HttpConnection {
             client: Client::new(&remote.url, limit)?,
             origin: remote.url.origin().ascii_serialization(),
             headers: headers::fixed(&remote.headers)?,
+            authorizer,
             hop: ArcSwap::from_pointee(Hop::Opening),
             renewal: tokio::sync::Mutex::default(),
             capabilities,
@@ -216,7 +220,7 @@ impl HttpConnection {
     }
 
     async fn post(&self, hop: &Hop, outgoing: Option<&Outgoing>, text: Bytes) -> Result<Response, Failure> {
-        self.client.send(Method::POST, self.headers(hop, outgoing), text).await
+        self.transmit(Method::POST, || self.headers(hop, outgoing), text).await
     }
 
     fn headers(&self, hop: &Hop, outgoing: Option<&Outgoing>) -> HeaderMap {
@@ -227,12 +231,31 @@ impl HttpConnection {
 
     /// Opens the stream of messages that belong to no request.
     async fn get(&self, last_event_id: Option<&str>) -> Result<Response, Failure> {
-        let mut headers = self.headers(&self.hop.load(), None);
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
-            headers.insert(header::LAST_EVENT_ID, id);
-        }
-        self.client.send(Method::GET, headers, Bytes::new()).await
+        let headers = || {
+            let mut headers = self.headers(&self.hop.load(), None);
+            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+            if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+                headers.insert(header::LAST_EVENT_ID, id);
+            }
+            headers
+        };
+        self.transmit(Method::GET, headers, Bytes::new()).await
+    }
+
+    async fn transmit(
+        &self,
+        method: Method,
+        headers: impl Fn() -> HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, Failure> {
+        let attempt = |token: Option<HeaderValue>| {
+            let mut headers = headers();
+            if let Some(token) = token {
+                headers.insert(AUTHORIZATION, token);
+            }
+            self.client.send(method.clone(), headers, body.clone())
+        };
+        oauth::send(self.authorizer.as_ref(), attempt).await
     }
 
     /// Ends the session, if there is one.
@@ -241,7 +264,7 @@ impl HttpConnection {
         if hop.session().is_none() {
             return;
         }
-        let ending = self.client.send(Method::DELETE, self.headers(&hop, None), Bytes::new());
+        let ending = self.transmit(Method::DELETE, || self.headers(&hop, None), Bytes::new());
         let _ = tokio::time::timeout(self.limit, ending).await;
     }
 }

@@ -21,6 +21,7 @@
 //! | `stdio.rs`, `child.rs` | how does a child process speak, and end? |
 //! | `sse.rs` | how does HTTP+SSE work? |
 //! | `http.rs` | how does Streamable HTTP work? |
+//! | `oauth/` | how does the gateway get leave from an authorization server? |
 //! | `state.rs` | how is the backend now? |
 //! | `failure.rs` | why is there no answer? |
 //!
@@ -39,6 +40,7 @@ mod ids;
 mod kept;
 mod lease;
 mod listen;
+mod oauth;
 mod offer;
 mod own;
 mod pipe;
@@ -60,6 +62,9 @@ pub use backend::{Admission, Backend, Changed};
 pub use call::{Call, CallEvent};
 pub use child::kill_all;
 pub use failure::{Failure, FailureKind, Sent};
+pub use oauth::{
+    Authorizer, Callback, GrantType, OAuthError, OAuthSettings, Pending, SigningAlgorithm, Vault,
+};
 pub use offer::Offer;
 pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
 pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};

@@ -135,6 +135,7 @@ impl Backend {
             tail: &self.tail,
             known: Some(era),
             capabilities,
+            authorizer: self.authorizer(),
         }
     }
 

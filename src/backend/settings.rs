@@ -12,7 +12,7 @@ use url::Url;
 use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings};
 use crate::units;
 
-use super::ConnectionSettings;
+use super::{ConnectionSettings, OAuthSettings};
 
 /// One backend, fully resolved: defaults applied, references replaced, combinations checked.
 #[derive(Debug, Clone)]
@@ -31,6 +31,16 @@ pub struct BackendSettings {
     pub restart: RestartSettings,
     /// Which calls share a connection.
     pub connections: ConnectionSettings,
+}
+
+impl TransportSettings {
+    /// The endpoint, if it is not a pipe.
+    pub fn remote(&self) -> Option<&RemoteSettings> {
+        match self {
+            Self::Stdio(_) => None,
+            Self::Http { remote, .. } | Self::Sse { remote, .. } => Some(remote),
+        }
+    }
 }
 
 impl BackendSettings {
@@ -89,6 +99,8 @@ pub struct RemoteSettings {
     pub url: Url,
     /// Headers sent with every request, `Authorization` for example.
     pub headers: BTreeMap<String, SecretString>,
+    /// How to get leave from an authorization server; `None` to take a refusal as it is.
+    pub auth: Option<OAuthSettings>,
 }
 
 /// Deadlines of one backend.

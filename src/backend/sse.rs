@@ -1,12 +1,13 @@
 //! HTTP+SSE, the transport of MCP 2024-11-05: answers come on one long event stream, requests are
 //! POSTed to the endpoint its first event names.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::ACCEPT;
-use reqwest::{Client, Response};
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::{HeaderMap, HeaderValue};
+use reqwest::{Client, RequestBuilder, Response};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use url::Url;
@@ -14,6 +15,7 @@ use url::Url;
 use crate::protocol::{SseEvent, SseParser};
 
 use super::http::{describe, fixed_headers, is_event_stream, library};
+use super::oauth::{self, Authorizer};
 use super::pipe::{CallRef, Frame, Pipe};
 use super::signals::Signals;
 use super::wire::counted;
@@ -25,13 +27,14 @@ const POSTS: usize = 16;
 /// Opens the stream, learns the endpoint, and starts the two tasks that move messages.
 pub(super) async fn connect(
     remote: &RemoteSettings,
+    authorizer: Option<Arc<Authorizer>>,
     is_interactive: bool,
     limit: Duration,
 ) -> Result<Pipe, Failure> {
     let client = library(limit)?;
     let headers = fixed_headers(&remote.headers)?;
     let opening = async {
-        let mut stream = open(&client, &remote.url, &headers).await?;
+        let mut stream = open(&client, &remote.url, &headers, authorizer.as_ref()).await?;
         let endpoint = stream.endpoint(&remote.url).await?;
         Ok((stream, endpoint))
     };
@@ -41,7 +44,7 @@ pub(super) async fn connect(
     })?;
     let (pipe, frames) = Pipe::new(Signals::default(), is_interactive);
     tokio::spawn(read_stream(stream, pipe.clone()));
-    tokio::spawn(post_frames(Poster { client, endpoint, headers, limit }, frames, pipe.clone()));
+    tokio::spawn(post_frames(Poster { client, endpoint, headers, authorizer, limit }, frames, pipe.clone()));
     Ok(pipe)
 }
 
@@ -50,9 +53,15 @@ struct Stream {
     parser: SseParser,
 }
 
-async fn open(client: &Client, url: &Url, headers: &HeaderMap) -> Result<Stream, Failure> {
-    let request = client.get(url.clone()).headers(headers.clone()).header(ACCEPT, "text/event-stream");
-    let response = request.send().await.map_err(|error| describe(&error))?;
+async fn open(
+    client: &Client,
+    url: &Url,
+    headers: &HeaderMap,
+    authorizer: Option<&Arc<Authorizer>>,
+) -> Result<Stream, Failure> {
+    let mut headers = headers.clone();
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    let response = transmit(authorizer, || client.get(url.clone()).headers(headers.clone())).await?;
     if !response.status().is_success() {
         return Err(Failure::unavailable(format!(
             "the backend answered HTTP {}: is the URL right?",
@@ -63,6 +72,18 @@ async fn open(client: &Client, url: &Url, headers: &HeaderMap) -> Result<Stream,
         return Err(Failure::unavailable("the backend answered with no event stream: is the URL right?"));
     }
     Ok(Stream { response, parser: SseParser::new(MAX_MESSAGE_BYTES) })
+}
+
+async fn transmit(
+    authorizer: Option<&Arc<Authorizer>>,
+    request: impl Fn() -> RequestBuilder,
+) -> Result<Response, Failure> {
+    let attempt = async |token: Option<HeaderValue>| {
+        let authorized =
+            token.into_iter().fold(request(), |request, token| request.header(AUTHORIZATION, token));
+        authorized.send().await.map_err(|error| describe(&error))
+    };
+    oauth::send(authorizer, attempt).await
 }
 
 impl Stream {
@@ -125,6 +146,7 @@ struct Poster {
     client: Client,
     endpoint: Url,
     headers: HeaderMap,
+    authorizer: Option<Arc<Authorizer>>,
     limit: Duration,
 }
 
@@ -161,11 +183,11 @@ async fn deliver(poster: Poster, text: Bytes, call: CallRef, pipe: Pipe) {
 
 impl Poster {
     async fn post(&self, text: Bytes) -> Result<(), Failure> {
-        let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).body(text);
-        let sent = tokio::time::timeout(self.limit, request.send()).await;
-        let response = sent
-            .map_err(|_| Failure::timeout(super::Sent::Maybe, self.limit))?
-            .map_err(|error| describe(&error))?;
+        let request =
+            || self.client.post(self.endpoint.clone()).headers(self.headers.clone()).body(text.clone());
+        let sending = transmit(self.authorizer.as_ref(), request);
+        let sent = tokio::time::timeout(self.limit, sending).await;
+        let response = sent.map_err(|_| Failure::timeout(super::Sent::Maybe, self.limit))??;
         if response.status().is_success() {
             return Ok(());
         }

@@ -100,6 +100,7 @@ impl Supervisor {
             tail: &backend.tail,
             known: backend.known_era(),
             capabilities: ClientCapabilities::default(),
+            authorizer: backend.authorizer(),
         };
         let established = tokio::select! {
             established = attempt.run() => established?,
@@ -188,8 +189,17 @@ impl Supervisor {
         self.backend.publish_state(State::Down { reason, retry_at: Some(Instant::now() + wait) });
         tokio::select! {
             () = sleep(wait) => {}
+            () = connected_elsewhere(&self.backend) => {}
             () = self.stop.cancelled() => {}
         }
+    }
+}
+
+/// Waits until a person let the gateway in, if that is what is missing.
+async fn connected_elsewhere(backend: &Backend) {
+    match backend.authorizer() {
+        Some(authorizer) => authorizer.connected_elsewhere().await,
+        None => std::future::pending().await,
     }
 }
 

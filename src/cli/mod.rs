@@ -2,7 +2,9 @@
 
 mod banner;
 mod call;
+mod callback;
 mod check;
+mod connect;
 mod list;
 mod output;
 mod plan;
@@ -73,6 +75,11 @@ enum Command {
     /// Asks the gateway that runs with this configuration; if none does, starts the backends for this
     /// command alone. Exits with 1 if the tool failed.
     Call(call::Options),
+    /// Let the gateway in at a backend's authorization server (OAuth), with a browser
+    ///
+    /// Prints the address of the page to open, waits for the browser to come back, and keeps what was granted,
+    /// sealed, in `state_dir`. A running gateway notices.
+    Connect(connect::Options),
     /// Make tokens for clients
     Token {
         #[command(subcommand)]
@@ -115,6 +122,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Plan(options) => Ok(plan::run(&file, &options).await),
         Command::List(options) => list::run(&file, &options).await,
         Command::Call(options) => call::run(&file, &options).await,
+        Command::Connect(options) => connect::run(load(&file)?, &options).await,
         Command::Token { command } => token::run(&command),
         Command::Schema => schema::run(),
         #[cfg(feature = "demo")]

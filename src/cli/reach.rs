@@ -74,7 +74,7 @@ async fn mirror(mut config: Config, url: &Url, token: Option<&SecretString>) -> 
         let value = SecretString::from(format!("Bearer {}", token.expose_secret()));
         BTreeMap::from([("Authorization".to_owned(), value)])
     });
-    let remote = RemoteSettings { url: url.clone(), headers: headers.unwrap_or_default() };
+    let remote = RemoteSettings { url: url.clone(), headers: headers.unwrap_or_default(), auth: None };
     let name = "gateway";
     config.backends = vec![BackendConfig {
         settings: BackendSettings::new(name, TransportSettings::Http { remote, process: None }),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{ConnectionSettings, TimeoutSettings};
+use crate::backend::{ConnectionSettings, OAuthSettings, TimeoutSettings};
 use crate::catalog::CatalogSettings;
 use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings};
 use crate::server::{AdminSettings, ClientSettings, ServerSettings};
@@ -86,6 +86,8 @@ pub(crate) struct BackendSection {
     /// Headers sent to `url` with every request.
     #[schemars(with = "BTreeMap<String, Text>")]
     pub(crate) headers: BTreeMap<String, String>,
+    /// How to get leave from an authorization server (OAuth), where the defaults do not fit.
+    pub(crate) auth: Option<OAuthSettings>,
     /// Leave this backend out.
     pub(crate) disabled: bool,
     /// Put in front of each name with `__` between; the backend's name unless set, empty for none.

@@ -115,7 +115,10 @@ fn transport(section: &BackendSection, directory: &Path) -> Option<TransportSett
     let Some(url) = &section.url else {
         return process.map(TransportSettings::Stdio);
     };
-    let remote = RemoteSettings { url: Url::parse(url).ok()?, headers: secrets(&section.headers) };
+    // Whoever configured what to send is not asked to connect.
+    let is_fixed = section.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+    let auth = (!is_fixed).then(|| section.auth.clone().unwrap_or_default());
+    let remote = RemoteSettings { url: Url::parse(url).ok()?, headers: secrets(&section.headers), auth };
     Some(match section.kind {
         Some(TransportKind::Sse) => TransportSettings::Sse { remote, process },
         _ => TransportSettings::Http { remote, process },

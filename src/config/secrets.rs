@@ -9,7 +9,8 @@ use super::tree::{Kind, Node};
 /// Sections whose values are secrets.
 const SECTIONS: [&str; 4] = ["env", "headers", "clients", "sealing_keys"];
 /// Parts of keys and of options whose values are secrets wherever they stand.
-const WORDS: [&str; 7] = ["token", "secret", "password", "authorization", "apikey", "api_key", "api-key"];
+const WORDS: [&str; 8] =
+    ["token", "secret", "private_key", "password", "authorization", "apikey", "api_key", "api-key"];
 
 /// Whether the values under `key` are secrets.
 pub(crate) fn is_secret(key: &str) -> bool {

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::{Backend, Changed, TransportSettings};
+use crate::backend::{Backend, Changed, TransportSettings, Vault};
 use crate::catalog::KeptListing;
 use crate::config::{BackendConfig, Config};
 use crate::protocol::Era;
@@ -22,6 +22,7 @@ const STARTS: usize = 8;
 /// The supervised backends, by name.
 pub(super) struct Crew {
     running: HashMap<String, Running>,
+    vault: Arc<Vault>,
     changed: Arc<Notify>,
     starts: Arc<Semaphore>,
     refresh: Duration,
@@ -33,12 +34,18 @@ impl Crew {
     /// Nobody yet; everybody ends with `stop`.
     pub(super) fn new(
         config: &Config,
+        vault: Arc<Vault>,
         changed: Arc<Notify>,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
         let starts = Arc::new(Semaphore::new(STARTS));
-        Self { running: HashMap::new(), changed, starts, refresh: config.catalog.refresh, tasks, stop }
+        Self { running: HashMap::new(), vault, changed, starts, refresh: config.catalog.refresh, tasks, stop }
+    }
+
+    /// Where grants are.
+    pub(super) fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     /// A backend as configured, with what was kept of the same server.
@@ -48,7 +55,7 @@ impl Crew {
         let kept = kept.filter(|kept| kept.identity == config.identity);
         let known = kept.as_ref().and_then(|kept| known_era(kept, &config.settings.transport));
         Member {
-            backend: Backend::new(config.settings.clone(), known, tell),
+            backend: Backend::new(config.settings.clone(), known, &self.vault, tell),
             exposure: config.exposure.clone(),
             kept,
             identity: config.identity.clone(),

@@ -30,7 +30,7 @@ use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::kill_all;
+use crate::backend::{Vault, kill_all};
 use crate::catalog::{KeptListing, load};
 use crate::config::Config;
 use crate::router::{Fleet, Router};
@@ -83,7 +83,8 @@ impl Gateway {
         let changed = Arc::new(Notify::new());
         let store = (keep == Keep::Catalog).then(|| config.state_dir.join("catalog.json"));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let mut crew = Crew::new(&config, Arc::clone(&changed), tasks.clone(), stop.clone());
+        let vault = Vault::new(&config.state_dir, &config.sealing_keys);
+        let mut crew = Crew::new(&config, vault, Arc::clone(&changed), tasks.clone(), stop.clone());
         let mut kept = store.as_deref().map(kept).unwrap_or_default();
         let members: Vec<_> =
             config.backends.iter().map(|one| crew.member(one, kept.remove(&one.settings.name))).collect();

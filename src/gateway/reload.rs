@@ -147,6 +147,7 @@ impl Reloader {
         self.server.reconfigure(&new.server, &new.clients);
         telemetry::set_level(new.log.level);
         if diff.settings.contains(&"sealing_keys") {
+            self.crew.vault().rotate(&new.sealing_keys);
             match keys::sealer(new, self.keep) {
                 Ok(sealer) => self.router.seal_with(sealer),
                 Err(error) => tracing::warn!(%error, "the sealing keys stay as they were"),

@@ -14,8 +14,8 @@ use super::request::Inbound;
 /// The stable body of every failure on the gateway's side of a call.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct CallFailure {
-    /// `tool_timeout`, `backend_unavailable`, `circuit_open`, `backend_busy`, `backend_lost`,
-    /// `invalid_arguments` or `tool_error`.
+    /// `tool_timeout`, `backend_unavailable`, `not_connected`, `circuit_open`, `backend_busy`,
+    /// `backend_lost`, `invalid_arguments` or `tool_error`.
     error: &'static str,
     /// The qualified name or URI that was called.
     #[serde(rename = "tool")]

@@ -3,14 +3,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::sealing::SealingKeys;
 
 /// Bound into every sealed text: one made for another purpose does not open.
 const PURPOSE: &[u8] = b"switchyard request state 1";
@@ -19,8 +20,9 @@ const PURPOSE: &[u8] = b"switchyard request state 1";
 const MAX_SEALED: usize = 256 * 1024;
 
 /// Seals with the first key and opens with any, so that keys can be rotated and shared by replicas.
+#[derive(Debug)]
 pub struct Sealer {
-    keys: Vec<RandomizedNonceKey>,
+    keys: SealingKeys,
 }
 
 /// What is sealed, and for whom.
@@ -40,16 +42,8 @@ impl Sealer {
     /// # Errors
     /// When the system has no entropy to give.
     pub fn new(secrets: &[SecretString]) -> std::io::Result<Self> {
-        let mut keys: Vec<RandomizedNonceKey> = Vec::new();
-        for secret in secrets {
-            keys.extend(key(digest(&SHA256, secret.expose_secret().as_bytes()).as_ref()));
-        }
-        if keys.is_empty() {
-            let mut random = [0u8; 32];
-            aws_lc_rs::rand::fill(&mut random).map_err(|_| std::io::Error::other("no entropy for a key"))?;
-            keys.extend(key(&random));
-        }
-        Ok(Self { keys })
+        let keys = SealingKeys::new(secrets);
+        Ok(Self { keys: if keys.is_empty() { SealingKeys::random()? } else { keys } })
     }
 
     /// Seals; `None` only if the library refuses, which leaves nothing to give.
@@ -58,9 +52,8 @@ impl Sealer {
     }
 
     /// Seals any text, to be opened for the same purpose only. Never twice the same; in visible ASCII.
-    pub fn seal_text(&self, purpose: &[u8], mut text: Vec<u8>) -> Option<String> {
-        let nonce = self.keys.first()?.seal_in_place_append_tag(Aad::from(purpose), &mut text).ok()?;
-        text.splice(0..0, nonce.as_ref().iter().copied());
+    pub fn seal_text(&self, purpose: &[u8], text: Vec<u8>) -> Option<String> {
+        let text = self.keys.seal(purpose, text)?;
         Some(URL_SAFE_NO_PAD.encode(text))
     }
 
@@ -70,14 +63,7 @@ impl Sealer {
             return None;
         }
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let (nonce, body) = bytes.split_at_checked(NONCE_LEN)?;
-        self.keys.iter().find_map(|key| {
-            let mut body = body.to_vec();
-            let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-            let length = key.open_in_place(nonce, Aad::from(purpose), &mut body).ok()?.len();
-            body.truncate(length);
-            Some(body)
-        })
+        self.keys.open(purpose, &bytes)
     }
 
     /// Opens what one of the keys sealed, if it is still valid.
@@ -86,16 +72,6 @@ impl Sealer {
         let sealed: Sealed<T> = serde_json::from_slice(&opened).ok()?;
         (sealed.expires > now()).then_some(sealed)
     }
-}
-
-impl std::fmt::Debug for Sealer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Sealer({} keys)", self.keys.len())
-    }
-}
-
-fn key(bytes: &[u8]) -> Option<RandomizedNonceKey> {
-    RandomizedNonceKey::new(&AES_256_GCM, bytes).ok()
 }
 
 /// Seconds since 1970, `after` from now.

@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use url::Url;
 
+use super::super::oauth::Head;
 use super::super::{Failure, FailureKind, Sent};
 use super::direct::{Direct, DirectBody};
 
@@ -92,6 +93,12 @@ impl Response {
             }
         }
         Ok(None)
+    }
+}
+
+impl Head for Response {
+    fn head(&self) -> (StatusCode, &HeaderMap) {
+        (self.status, &self.headers)
     }
 }
 

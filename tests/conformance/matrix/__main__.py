@@ -23,22 +23,19 @@ def options() -> argparse.Namespace:
     parser.add_argument("--suite-version", required=True)
     parser.add_argument("--python-versions", required=True)
     parser.add_argument("--only", default="")
-    for name in ("quick", "auth", "update-baseline"):
+    for name in ("quick", "update-baseline"):
         parser.add_argument(f"--{name}", action="store_true")
     return parser.parse_args()
 
 
-def run(cell, suite: Suite, programs: Programs, auth: bool) -> Outcome:
+def run(cell, suite: Suite, programs: Programs) -> Outcome:
     output = programs.logs / "results" / cell.name.replace("/", "_")
     if isinstance(cell, Cell):
         with started(programs, cell) as url:
             return suite.server(url, cell.revision, output)
     environment = {**os.environ, "SWITCHYARD": str(programs.gateway), "SWITCHYARD_LOGS": str(programs.logs)}
-    if auth:
-        environment["SWITCHYARD_AUTH"] = "1"
     command = shlex.join([sys.executable, str(HERE / "driver")])
-    outcome = suite.client(command, cell.revision, output, environment)
-    return {name: scenario for name, scenario in outcome.items() if auth or not name.startswith("auth/")}
+    return suite.client(command, cell.revision, output, environment)
 
 
 def main() -> int:
@@ -54,7 +51,7 @@ def main() -> int:
     results, broken = {}, []
     for cell in cells:
         try:
-            results[cell] = run(cell, suite, programs, asked.auth)
+            results[cell] = run(cell, suite, programs)
         except Exception as error:  # One cell that cannot be run says nothing about the others.
             broken.append(f"{cell.name}: {error}")
             print(f"{cell.name:42} could not be run", flush=True)

@@ -67,12 +67,15 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def backends_ready(admin_port: int, names: set[str]) -> bool:
-    """Whether the gateway says that each of `names` can be called."""
+def backends(admin_port: int) -> dict[str, dict]:
+    """What the gateway says about each backend; nothing while it does not listen."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/status", timeout=2) as answer:
-            status = json.load(answer)
+            return {backend["name"]: backend for backend in json.load(answer)["backends"]}
     except OSError:
-        return False
-    ready = {backend["name"] for backend in status["backends"] if backend["state"] == "ready"}
-    return names <= ready
+        return {}
+
+
+def backends_ready(admin_port: int, names: set[str]) -> bool:
+    """Whether the gateway says that each of `names` can be called."""
+    return names <= {name for name, backend in backends(admin_port).items() if backend["state"] == "ready"}

@@ -29,10 +29,11 @@ SERVER_TABLE = """
 CLIENT_TABLE = """
 ## As a client
 
-The suite's mock servers are the backends; a small client drives the gateway.
+The suite's mock servers are the backends; a small client drives the gateway. In `auth/*` the backend wants OAuth: the
+client runs `switchyard connect` and opens every page it names.
 
-| revision | scored without `auth/*` | checks |
-|---|---|---|
+| revision | without `auth/*` | `auth/*` | checks | not scored |
+|---|---|---|---|---|
 """
 
 NOTHING = "\nNothing.\n"
@@ -59,7 +60,7 @@ def markdown(results: dict, version: str, python: str) -> str:
     text += CLIENT_TABLE
     for cell, outcome in results.items():
         if isinstance(cell, ClientCell):
-            text += f"| {cell.revision} | {score(outcome)} | {checks(outcome)} |\n"
+            text += client_row(cell, outcome)
     return text + failures(results)
 
 
@@ -67,6 +68,13 @@ def server_row(cell: Cell, outcome: Outcome, direct: Outcome | None) -> str:
     beside, of = (score(direct), f" of {checks(direct)}") if direct else ("–", "")
     return (f"| {cell.revision} | {cell.backend.name} | {cell.way} | {beside} | **{score(outcome)}** "
             f"| {checks(outcome)}{of} | {score(outcome, scored=False)} |\n")
+
+
+def client_row(cell: ClientCell, outcome: Outcome) -> str:
+    auth = {name: scenario for name, scenario in outcome.items() if name.startswith("auth/")}
+    other = {name: scenario for name, scenario in outcome.items() if name not in auth}
+    return (f"| {cell.revision} | **{score(other)}** | **{score(auth)}** | {checks(outcome)} "
+            f"| {score(outcome, scored=False)} |\n")
 
 
 def direct_of(cell: Cell, results: dict) -> Outcome | None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SCENARIO_MS = 12_000
+# The suite runs all of a client's scenarios at once, each with a gateway of its own.
+CLIENT_MS = 60_000
 RUN_SECONDS = 600
 
 SUMMARY = re.compile(r"^[✓✗] (\S+): (\d+) passed, (\d+) failed", re.MULTILINE)
@@ -35,15 +37,15 @@ class Suite:
         self.start = [str(node), str(script)]
 
     def server(self, url: str, revision: str, output: Path) -> Outcome:
-        return self.run(["server", "--url", url], revision, output)
+        return self.run(["server", "--url", url], revision, output, SCENARIO_MS)
 
     def client(self, command: str, revision: str, output: Path, environment: dict[str, str]) -> Outcome:
-        return self.run(["client", "--command", command], revision, output, environment)
+        return self.run(["client", "--command", command], revision, output, CLIENT_MS, environment)
 
-    def run(self, words, revision: str, output: Path, environment=None) -> Outcome:
+    def run(self, words, revision: str, output: Path, limit_ms: int, environment=None) -> Outcome:
         shutil.rmtree(output, ignore_errors=True)
         output.mkdir(parents=True)
-        command = [*self.start, *words, "--requirements", revision, "--timeout", str(SCENARIO_MS), "-o", str(output)]
+        command = [*self.start, *words, "--requirements", revision, "--timeout", str(limit_ms), "-o", str(output)]
         with open(output / "run.log", "w") as log:
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=RUN_SECONDS,
                            env=environment, check=False)

@@ -1,0 +1,99 @@
+//! `switchyard connect`
+
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::backend::{Authorizer, Backend, State};
+use crate::config::Config;
+use crate::gateway::{Gateway, Keep};
+use crate::telemetry;
+
+use super::callback::Listener;
+use super::output::{Progress, print, say};
+
+/// Longest wait for the backend to say what it needs.
+const REACH: Duration = Duration::from_secs(60);
+/// Longest wait for the person.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The backend's name
+    name: String,
+    /// Print the page's address only, and open no browser
+    #[arg(long)]
+    no_browser: bool,
+    /// Ask again though the backend lets the gateway in
+    #[arg(long)]
+    again: bool,
+}
+
+pub(super) async fn run(mut config: Config, options: &Options) -> anyhow::Result<ExitCode> {
+    telemetry::init(&telemetry::LogSettings { level: telemetry::LogLevel::Error, ..config.log.clone() })?;
+    let names: Vec<String> = config.backends.iter().map(|backend| backend.settings.name.clone()).collect();
+    config.backends.retain(|backend| backend.settings.name == options.name);
+    if config.backends.is_empty() {
+        bail!("no backend `{}`; there are: {}", options.name, names.join(", "));
+    }
+    let gateway = Gateway::start(config, Keep::Nothing)?;
+    let progress = Progress::new();
+    progress.show("asking the backend what it needs …");
+    gateway.first_attempts(REACH).await;
+    progress.clear();
+    let needed = gateway.router().backends().first().map(|backend| needed(backend, options.again));
+    gateway.stop().await;
+    match needed.transpose()?.flatten() {
+        Some(authorizer) => connect(&authorizer, options).await?,
+        None => say(&format!("{} is connected; --again asks anew", options.name)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Who asks for leave; `None` if there is leave already.
+fn needed(backend: &Backend, again: bool) -> anyhow::Result<Option<Arc<Authorizer>>> {
+    let name = backend.name();
+    let Some(authorizer) = backend.authorizer() else {
+        bail!("{name} has nothing to connect to: it has no `url`, or its `headers` hold an `Authorization`");
+    };
+    if !authorizer.is_person() {
+        bail!("{name} has credentials of its own (`auth.grant: client_credentials`)");
+    }
+    match backend.state() {
+        State::Ready(_) if !authorizer.wants_scopes() && !again => Ok(None),
+        State::Down { reason, .. } if !authorizer.waits_for_a_person() && !again => {
+            bail!("{name} does not ask for a connection: {reason}")
+        }
+        _ => Ok(Some(Arc::clone(authorizer))),
+    }
+}
+
+async fn connect(authorizer: &Authorizer, options: &Options) -> anyhow::Result<()> {
+    let name = &options.name;
+    let listener = Listener::bind(authorizer.callback_port()).await?;
+    let pending =
+        authorizer.begin(&listener.url()).await.with_context(|| format!("cannot connect {name}"))?;
+    say(&format!("To let Switchyard use {name}, open this page of {}:\n", pending.issuer()));
+    print(&format!("{}\n", pending.url()))?;
+    if !options.no_browser {
+        open(pending.url());
+    }
+    say("\nwaiting for the browser to come back …");
+    let callback = timeout(PATIENCE, listener.callback(&pending)).await;
+    let callback = callback.context("nobody came back from the page; run it again")??;
+    authorizer.finish(pending, callback).await.with_context(|| format!("{name} is not connected"))?;
+    say(&format!("{name} is connected; a running gateway notices by itself"));
+    Ok(())
+}
+
+/// Shows the page in the person's browser, if there is one. Its address was checked to be one of the web.
+fn open(url: &str) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let mut command = Command::new(program);
+    let _ = command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+}
