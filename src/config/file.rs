@@ -87,7 +87,7 @@ pub(crate) struct BackendSection {
     #[schemars(with = "BTreeMap<String, Text>")]
     pub(crate) headers: BTreeMap<String, String>,
     /// How to get leave from an authorization server (OAuth), where the defaults do not fit.
-    pub(crate) auth: Option<OAuthSettings>,
+    pub(crate) auth: OAuthSettings,
     /// Leave this backend out.
     pub(crate) disabled: bool,
     /// Put in front of each name with `__` between; the backend's name unless set, empty for none.

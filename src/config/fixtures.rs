@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::backend::TransportSettings;
+use crate::backend::{GrantType, TransportSettings};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What references stand for in the fixtures; none of it may be shown.
@@ -139,7 +139,11 @@ fn defaults_lie_under_what_a_backend_says_itself() {
 fn a_backend_is_as_its_entry_says() {
     let config = valid("everything.yaml");
     let names = config.backends.iter().map(|b| b.settings.name.as_str());
-    assert_eq!(names.collect::<Vec<_>>(), ["zeta", "alpha"], "the file's order, without `off`");
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        ["zeta", "alpha", "person", "machine"],
+        "the file's order, without `off`"
+    );
     let zeta = backend(&config, "zeta");
     assert_eq!(zeta.exposure.prefix, "z");
     assert_eq!(zeta.exposure.rename["find"], "find_one");
@@ -152,6 +156,11 @@ fn a_backend_is_as_its_entry_says() {
     let TransportSettings::Stdio(process) = &backend(&config, "alpha").settings.transport else {
         panic!("alpha is launched");
     };
+    let auth = |name| backend(&config, name).settings.transport.remote().unwrap().auth.clone();
+    assert!(auth("zeta").is_none(), "what to send is settled");
+    assert_eq!(auth("person").unwrap().callback_port, Some(8585));
+    assert_eq!(auth("machine").unwrap().grant, GrantType::ClientCredentials);
+    assert!(!format!("{config:?}").contains(SECRET));
     let folder = Path::new(ROOT).join("tests/config/valid");
     assert_eq!(process.cwd, folder.join("work"));
     assert_eq!(Path::new(&process.command), folder.join("work/bin/server"));

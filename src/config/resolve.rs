@@ -117,7 +117,7 @@ fn transport(section: &BackendSection, directory: &Path) -> Option<TransportSett
     };
     // Whoever configured what to send is not asked to connect.
     let is_fixed = section.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
-    let auth = (!is_fixed).then(|| section.auth.clone().unwrap_or_default());
+    let auth = (!is_fixed).then(|| section.auth.clone());
     let remote = RemoteSettings { url: Url::parse(url).ok()?, headers: secrets(&section.headers), auth };
     Some(match section.kind {
         Some(TransportKind::Sse) => TransportSettings::Sse { remote, process },

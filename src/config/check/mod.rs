@@ -3,6 +3,7 @@
 //! Every check works on the tree and passes over what has the wrong shape, so that all problems
 //! are found in one go whatever else is wrong.
 
+mod auth;
 mod durations;
 mod endpoints;
 mod names;
@@ -23,6 +24,7 @@ pub(crate) fn all(root: &Node, findings: &mut Vec<Finding>) {
     names::check(backends, findings);
     for backend in backends.iter().filter(|backend| backend.value.is_map()) {
         transport::check(backend, findings);
+        auth::check(backend, findings);
         durations::check(&backend.value, findings);
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn check(backend: &Entry, findings: &mut Vec<Finding>) {
             pointless(backend, &["args", "env", "cwd"], "command", findings);
         }
         if !url {
-            pointless(backend, &["headers"], "url", findings);
+            pointless(backend, &["headers", "auth"], "url", findings);
         }
         findings.extend(contradiction(backend, command, url));
     }
