@@ -9,6 +9,7 @@ mod fidelity;
 mod http;
 mod ids;
 mod isolation;
+mod oauth;
 mod param_headers;
 mod plan;
 mod reload;

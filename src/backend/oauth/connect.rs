@@ -18,6 +18,8 @@ const CLIENT_NAME: &str = "Switchyard";
 pub struct Pending {
     server: Server,
     client: Client,
+    /// Whether the client is one that the gateway made, now or before.
+    is_registered: bool,
     scopes: Vec<String>,
     url: String,
     state: String,
@@ -39,7 +41,9 @@ impl Pending {
         let url = server.manager.get_authorization_url(&asked).await;
         let url = url.map_err(|error| OAuthError::unusable(&error))?;
         let state = parameter(&url, "state").unwrap_or_default();
-        Ok(Self { server, client, scopes, url, state })
+        let is_known = [&settings.client_id, &settings.client_metadata_url];
+        let is_registered = !is_known.into_iter().flatten().any(|id| *id == client.id);
+        Ok(Self { server, client, is_registered, scopes, url, state })
     }
 
     /// The page to open.
@@ -55,6 +59,10 @@ impl Pending {
     /// Whether a callback belongs to this authorization; any other is to be ignored.
     pub fn owns(&self, callback: &Callback) -> bool {
         callback.state == self.state
+    }
+
+    pub(super) fn is_registered(&self) -> bool {
+        self.is_registered
     }
 
     pub(super) fn client(&self) -> &Client {

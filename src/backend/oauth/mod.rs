@@ -3,11 +3,13 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `authorizer.rs` | which token goes with a request, and what follows from a refusal? |
+//! | `turn.rs` | who renews, and with what? |
 //! | `connect.rs` | how does a person let the gateway in (authorization code, PKCE)? |
 //! | `callback.rs` | what did the authorization server say on the way back? |
 //! | `renew.rs` | how is a token got without a person: refresh, client credentials? |
 //! | `discovery.rs` | which authorization server is it, and may it be used? |
 //! | `challenge.rs` | what does a refusal ask for? |
+//! | `holding.rs` | what is known of a grant now, here and in other processes? |
 //! | `grant.rs` | what was granted, and for how long? |
 //! | `vault.rs` | where does that stay, so that nobody can read it? |
 //! | `settings.rs` | what can an operator set? |
@@ -22,8 +24,10 @@ mod connect;
 mod discovery;
 mod error;
 mod grant;
+mod holding;
 mod renew;
 mod settings;
+mod turn;
 mod vault;
 
 pub(super) use authorizer::{Head, send};

@@ -44,6 +44,8 @@ pub(crate) enum Answer {
     Error(String),
     /// Any status and body.
     Http(u16, String),
+    /// A refusal, and its `WWW-Authenticate`.
+    Challenge(u16, String),
     /// Whole messages as events, until the sender is dropped.
     Events(Receiver<String>),
     /// The end of the connection.
@@ -155,6 +157,11 @@ impl Peer {
             Answer::Result(text) => respond(200, "application/json", Body::of(result(id, &text))),
             Answer::Error(text) => respond(200, "application/json", Body::of(error(id, &text))),
             Answer::Http(status, text) => respond(status, "application/json", Body::of(text)),
+            Answer::Challenge(status, value) => {
+                let mut refusal = respond(status, "application/json", Body::of(String::new()));
+                refusal.headers_mut().insert("www-authenticate", value.parse().unwrap());
+                refusal
+            }
             Answer::Events(events) => respond(200, "text/event-stream", Body::Events(events)),
             Answer::HangUp => return Err(io::Error::other("as the script says")),
             Answer::Ordinary | Answer::Later(_) => unreachable!(),

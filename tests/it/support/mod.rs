@@ -1,5 +1,6 @@
 //! What do the tests stand on: raw peers on both sides of a running gateway.
 
+pub(crate) mod authority;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod demo;
