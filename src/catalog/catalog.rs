@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::app_links;
+use super::audience::{Audience, Shown};
 use super::cursor::BadCursor;
 use super::execution;
 use super::instructions::{self, Instructions};
@@ -26,6 +27,8 @@ pub struct Catalog {
     pub(super) page_size: usize,
     /// In the order of [`ListKind::ALL`].
     pub(super) lists: [List; 4],
+    /// The tools as each audience sees them, made when first asked for; `None` where that is just the list.
+    pub(super) shown_tools: [OnceLock<Option<List>>; Audience::COUNT],
     pub(super) tools: HashMap<Arc<str>, Arc<ToolEntry>>,
     pub(super) owners: Owners,
     pub(super) backends: Vec<Backend>,
@@ -110,7 +113,18 @@ impl Catalog {
         );
         let said = backends.iter().filter_map(Backend::instructions).collect::<Vec<_>>();
         let instructions = instructions::merge(&said);
-        Self { generation, page_size, lists, tools, owners, backends, instructions, warnings: Vec::new() }
+        let shown_tools = Default::default();
+        Self {
+            generation,
+            page_size,
+            lists,
+            shown_tools,
+            tools,
+            owners,
+            backends,
+            instructions,
+            warnings: Vec::new(),
+        }
     }
 
     /// Counts up with every merge, whether or not clients see a difference.
@@ -162,12 +176,36 @@ impl Catalog {
         nearest::nearest(name, routes.map(|route| (&*route.qualified, &*route.local)), max)
     }
 
-    /// The page of a list that `cursor` asks for; the first one without.
+    /// The page of a list that `cursor` asks for, as `audience` sees it; the first one without.
     ///
     /// # Errors
     /// A cursor (an empty one too) that does not continue this list as it is now.
-    pub fn page(&self, kind: ListKind, cursor: Option<&str>) -> Result<Page, BadCursor> {
-        self.list(kind).page(cursor)
+    pub fn page(&self, kind: ListKind, audience: Audience, cursor: Option<&str>) -> Result<Page, BadCursor> {
+        self.shown(kind, audience).page(cursor)
+    }
+
+    fn shown(&self, kind: ListKind, audience: Audience) -> &List {
+        if kind != ListKind::Tools {
+            return self.list(kind);
+        }
+        let shown = self.shown_tools[audience.index()].get_or_init(|| self.trimmed(audience));
+        shown.as_ref().unwrap_or_else(|| self.list(kind))
+    }
+
+    /// The tools for an audience that does not see all of them as they are.
+    fn trimmed(&self, audience: Audience) -> Option<List> {
+        let mut is_trimmed = false;
+        let mut items = Vec::new();
+        for item in self.list(ListKind::Tools).items() {
+            let shown = audience.show(&item.entry);
+            is_trimmed |= shown != Shown::AsItIs;
+            match shown {
+                Shown::AsItIs => items.push(item.clone()),
+                Shown::Changed(entry) => items.push(Item { entry, ..item.clone() }),
+                Shown::NotAtAll => {}
+            }
+        }
+        is_trimmed.then(|| List::new(ListKind::Tools, items, self.page_size))
     }
 
     /// The lists in which clients see a difference to `old`.

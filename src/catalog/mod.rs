@@ -12,6 +12,7 @@
 //! | `uris.rs`, `owners.rs` | how is a URI spelt that two backends offer, and who owns it? |
 //! | `app_links.rs` | which resource does a tool's user interface live in? |
 //! | `view.rs` | what does one principal see? |
+//! | `audience.rs` | what does a client see of a tool that it cannot use whole? |
 //! | `pages.rs`, `cursor.rs` | what does a client get for one list request? |
 //! | `nearest.rs` | which name did the model mean? |
 //! | `instructions.rs` | what is a model told about all backends together? |
@@ -29,6 +30,7 @@
 
 mod app_links;
 mod arguments;
+mod audience;
 #[expect(clippy::module_inception, reason = "the room's main type lives in the file of its name")]
 mod catalog;
 mod cursor;
@@ -58,6 +60,7 @@ mod warning;
 #[cfg(test)]
 mod tests;
 
+pub use audience::Audience;
 pub use catalog::{BackendSummary, Catalog};
 pub use cursor::BadCursor;
 pub use instructions::MAX_INSTRUCTIONS;

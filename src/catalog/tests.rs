@@ -50,7 +50,8 @@ fn listed(catalog: &Catalog, kind: ListKind) -> Vec<String> {
         ListKind::Resources => "uri",
         ListKind::ResourceTemplates => "uriTemplate",
     };
-    let entries = RawJson::parse(catalog.page(kind, None).unwrap().entries).unwrap().elements();
+    let entries =
+        RawJson::parse(catalog.page(kind, Audience::ALL, None).unwrap().entries).unwrap().elements();
     entries.iter().map(|entry| entry.get(member).unwrap().string().unwrap().into_owned()).collect()
 }
 
@@ -78,7 +79,7 @@ fn only_the_name_of_an_entry_is_touched() {
     let listing = Listing { tools: vec![raw(text)], ..Listing::default() };
     let catalog = merge(&[(exposure("crm"), listing)]);
     let expected = format!("[{}]", text.replace(r#""name":"a""#, r#""name":"crm__a""#));
-    assert_eq!(catalog.page(ListKind::Tools, None).unwrap().entries, expected.as_bytes());
+    assert_eq!(catalog.page(ListKind::Tools, Audience::ALL, None).unwrap().entries, expected.as_bytes());
 }
 
 #[test]

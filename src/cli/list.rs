@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use crate::catalog::Audience;
 use crate::protocol::{ListKind, RawJson};
 use crate::router::Router;
 
@@ -64,7 +65,7 @@ fn entries(router: &Router, kind: ListKind) -> anyhow::Result<Vec<Value>> {
     let mut entries = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let page = router.list(kind, cursor.as_deref()).map_err(|error| anyhow::anyhow!(error.message))?;
+        let page = router.catalog().page(kind, Audience::ALL, cursor.as_deref())?;
         entries
             .extend(RawJson::parse(page.entries)?.elements().iter().filter_map(|entry| entry.to::<Value>()));
         cursor = page.next_cursor;

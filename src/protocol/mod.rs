@@ -3,6 +3,7 @@
 //! Nothing here does I/O or reads a clock. Relayed JSON stays text ([`RawJson`]): it is checked once,
 //! cut into members where the gateway must look or rewrite, and never rebuilt from a typed model.
 
+pub mod apps;
 mod capabilities;
 mod envelope;
 mod error;

@@ -15,6 +15,7 @@
 //! | `target.rs` | which backend owns it, and under which name? |
 //! | `hop.rs` | what is rewritten on the way there and back? |
 //! | `convert/` | what is changed in an answer so that this client can read it? |
+//! | `lists.rs` | what does a client get for one request of a list? |
 //! | `failure.rs` | how is a call answered that no backend answered? |
 //! | `fleet.rs` | which backends are there, and what was last known of each? |
 //! | `replace.rs` | how do other backends take the place of these? |
@@ -34,6 +35,7 @@ mod exchange;
 mod failure;
 mod fleet;
 mod hop;
+mod lists;
 mod parking;
 mod question;
 mod refresh;
@@ -52,10 +54,11 @@ mod visit;
 
 pub use exchange::{Event, Exchange};
 pub use fleet::{Fleet, Member};
+pub use lists::ListPage;
 pub use question::Answerer;
 pub use refresh::Changes;
 pub use request::{Caller, Inbound, Principal, RequestId};
-pub use router::{ListPage, Router};
+pub use router::Router;
 pub use seal::Sealer;
 pub use session::{SessionHold, SessionId};
 pub use status::{BackendStatus, Status};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use serde_json::json;
@@ -12,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::backend::Backend;
 use crate::catalog::{Catalog, CatalogSettings, KeptListing, Route};
-use crate::protocol::{Era, ListKind, ParamHeader, RawJson, Routed, RpcError, gateway_info, tasks};
+use crate::protocol::{Era, ParamHeader, RawJson, Routed, gateway_info, tasks};
 use crate::telemetry::CallMetrics;
 
 use super::exchange::Exchange;
@@ -23,10 +22,6 @@ use super::request::Inbound;
 use super::seal::Sealer;
 use super::subscriptions::Registry;
 use super::tasks::{Followers, Held};
-
-/// How long a modern client may use a list without asking again, in milliseconds; a change is told
-/// to those who listen.
-const LIST_TTL_MS: u64 = 5_000;
 
 /// Method, backend and name under which a call is counted.
 type Counted = (Routed, Arc<str>, Arc<str>);
@@ -48,19 +43,6 @@ pub struct Router {
     registry: Mutex<Registry>,
     /// Held while the catalog is made anew, so that the newest is never replaced by an older one.
     pub(super) refreshing: Mutex<()>,
-}
-
-/// One page of a list, ready to be put into a result.
-#[derive(Debug, Clone)]
-pub struct ListPage {
-    /// The entries as a JSON array.
-    pub entries: Bytes,
-    /// Where the next page starts.
-    pub next_cursor: Option<String>,
-    /// Backends whose part may be out of date.
-    pub stale: Vec<String>,
-    /// How long the page may be used, in milliseconds.
-    pub ttl_ms: u64,
 }
 
 impl Router {
@@ -112,21 +94,6 @@ impl Router {
     /// What all backends together tell a model.
     pub fn instructions(&self) -> Option<String> {
         self.catalog().instructions().map(str::to_owned)
-    }
-
-    /// One page of a list. Never waits.
-    ///
-    /// # Errors
-    /// −32602 for a cursor that is not, or no longer, one of ours.
-    pub fn list(&self, kind: ListKind, cursor: Option<&str>) -> Result<ListPage, RpcError> {
-        let catalog = self.catalog();
-        let page = catalog.page(kind, cursor).map_err(|error| RpcError::invalid_params(error.to_string()))?;
-        Ok(ListPage {
-            entries: page.entries,
-            next_cursor: page.next_cursor,
-            stale: catalog.stale().map(str::to_owned).collect(),
-            ttl_ms: LIST_TTL_MS,
-        })
     }
 
     /// The arguments of a tool that a stateless client repeats in headers; none of a tool nobody has.

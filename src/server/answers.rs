@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Server;
 use super::subscription::Subscription;
 use crate::protocol::{Era, ListKind, Object, RawJson, RequestMeta, Revision, RpcError, meta_key};
-use crate::router::Exchange;
+use crate::router::{Caller, Exchange};
 
 /// The member of a list's `_meta` that names the backends whose part may be out of date.
 const STALE: &str = "switchyard/stale";
@@ -54,7 +54,7 @@ pub(super) fn discover(server: &Server) -> RawJson {
 /// One of the four lists.
 pub(super) fn list(
     server: &Server,
-    era: Era,
+    caller: &Caller,
     kind: ListKind,
     params: Option<&RawJson>,
 ) -> Result<RawJson, RpcError> {
@@ -63,7 +63,8 @@ pub(super) fn list(
         Some(raw) => Some(raw.string().ok_or_else(|| RpcError::invalid_params("`cursor` must be a string"))?),
         None => None,
     };
-    let page = server.router.list(kind, cursor.as_deref())?;
+    let page = server.router.list(kind, caller, cursor.as_deref())?;
+    let era = caller.revision.era();
     let mut result = if era == Era::Modern { complete() } else { Object::new() };
     result.set(kind.member(), RawJson::authored(page.entries));
     if let Some(next) = &page.next_cursor {

@@ -47,7 +47,8 @@ pub(super) fn begin(
         return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
     }
     if let Some(kind) = ListKind::of(name) {
-        return answers::list(server, Era::Legacy, kind, params.as_ref()).map(Work::Ready);
+        let caller = session.caller(request_id.clone(), params.as_ref());
+        return answers::list(server, &caller, kind, params.as_ref()).map(Work::Ready);
     }
     match name {
         method::PING => Ok(Work::Ready(RawJson::empty_object())),

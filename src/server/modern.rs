@@ -52,7 +52,7 @@ pub(super) fn begin(
         return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
     }
     if let Some(kind) = ListKind::of(name) {
-        return answers::list(server, crate::protocol::Era::Modern, kind, params.as_ref()).map(Work::Ready);
+        return answers::list(server, &caller, kind, params.as_ref()).map(Work::Ready);
     }
     match name {
         method::DISCOVER => Ok(Work::Ready(answers::discover(server))),

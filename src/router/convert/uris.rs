@@ -1,17 +1,25 @@
 //! Where do URIs stand in an answer that clients know under another name?
 //!
-//! Only backends with marked URIs are looked at: most have none, and their answers cost nothing.
+//! Most backends have no marked URI and link to nothing they do not list; their answers are searched for one word.
 
 use crate::catalog::{Catalog, Route};
 use crate::protocol::{RawJson, Routed};
 
 use super::{each_block, with_elements, with_member};
 
+/// The type of a content block that leads to a resource.
+const LINK: &str = "resource_link";
+
 /// `result` with every URI as clients must spell it.
 pub(super) fn shown(catalog: &Catalog, route: &Route, routed: Routed, result: RawJson) -> RawJson {
     // A marked URI that is in no list can be read too.
     let is_marked = routed == Routed::ReadResource && route.local != route.qualified;
-    if !is_marked && !catalog.has_marked_uris(&route.backend) {
+    let has_marked = catalog.has_marked_uris(&route.backend);
+    // Nobody could say whose resource it is that a link leads to and no list has.
+    let has_links = || {
+        routed != Routed::ReadResource && memchr::memmem::find(result.as_bytes(), LINK.as_bytes()).is_some()
+    };
+    if !is_marked && !has_marked && !has_links() {
         return result;
     }
     let shown = |holder: &RawJson| {
@@ -22,16 +30,21 @@ pub(super) fn shown(catalog: &Catalog, route: &Route, routed: Routed, result: Ra
         })
     };
     if routed != Routed::ReadResource {
-        return each_block(routed, result, |_, block| in_block(block, shown));
+        return each_block(routed, result, |_, block| in_block(block, has_marked, shown));
     }
     let contents = with_member(&result, "contents", |all| with_elements(all, |_, content| shown(content)));
     contents.unwrap_or(result)
 }
 
-fn in_block(block: &RawJson, shown: impl Fn(&RawJson) -> Option<RawJson>) -> Option<RawJson> {
+/// What is embedded is there already: only where URIs are marked must it be called as in the lists.
+fn in_block(
+    block: &RawJson,
+    has_marked: bool,
+    shown: impl Fn(&RawJson) -> Option<RawJson>,
+) -> Option<RawJson> {
     match &*block.get("type")?.string()? {
-        "resource_link" => shown(block),
-        "resource" => with_member(block, "resource", shown),
+        LINK => shown(block),
+        "resource" if has_marked => with_member(block, "resource", shown),
         _ => None,
     }
 }
@@ -105,8 +118,16 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_without_marked_uris_is_not_looked_at() {
-        let text = r#"{ "content" : [ {"type":"resource_link","uri":"made://up"} ] }"#;
+    fn a_link_to_what_no_list_has_says_whose_it_is() {
+        let link = |uri: &str| format!(r#"{{"content":[{{"type":"resource_link","uri":"{uri}"}}]}}"#);
+        assert_eq!(told("one", Routed::CallTool, &link("made://up")), link("one+made://up"));
+        assert_eq!(
+            told("one", Routed::CallTool, &link("https://web.example/")),
+            link("https://web.example/")
+        );
+        assert_eq!(&*catalog().resource("one+made://up").unwrap().local, "made://up");
+        // What is embedded has been read.
+        let text = r#"{ "content" : [ {"type":"resource","resource":{"uri":"made://up","text":""}} ] }"#;
         assert_eq!(told("one", Routed::CallTool, text), text);
         assert!(!catalog().has_marked_uris("one") && catalog().has_marked_uris("two"));
     }

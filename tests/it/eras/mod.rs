@@ -2,6 +2,7 @@
 
 mod asking;
 mod cancel;
+mod capabilities;
 mod completion;
 mod demo;
 mod questions;

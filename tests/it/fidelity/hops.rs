@@ -134,12 +134,18 @@ fn meta_of_vendors_and_trace_context_pass_byte_for_byte() {
         for client in &scene.clients {
             for (name, backend) in OVER_HTTP.iter().zip(&scene.backends) {
                 let members = format!(r#""name":"{name}__echo","arguments":{{}}"#);
-                let meta = format!(r#""com.example/x":{text},"traceparent":"00-a-b-01""#);
+                let meta = format!(
+                    r#""com.example/x":{text},"traceparent":"00-a-b-01","tracestate":"a=1,b=2","baggage":"k=v""#
+                );
                 let answers = client.exchange(client.request("7", "tools/call", &members, &meta)).await;
                 assert!(answers[0].result.is_some(), "{answers:?}");
                 let meta = backend.asked("tools/call").pop().unwrap().message.param("_meta").unwrap();
                 assert_eq!(member(&meta, "com.example/x").as_deref(), Some(text));
-                assert_eq!(member(&meta, "traceparent").as_deref(), Some(r#""00-a-b-01""#));
+                for (key, sent) in
+                    [("traceparent", "00-a-b-01"), ("tracestate", "a=1,b=2"), ("baggage", "k=v")]
+                {
+                    assert_eq!(member(&meta, key), Some(format!(r#""{sent}""#)));
+                }
             }
         }
     });
