@@ -41,12 +41,14 @@ impl Router {
     pub fn list(&self, kind: ListKind, caller: &Caller, cursor: Option<&str>) -> Result<ListPage, RpcError> {
         let principal = caller.principal.name();
         let refused = |error: BadCursor| RpcError::invalid_params(error.to_string());
-        let place =
-            cursor.map(|cursor| open(self.sealer(), kind, principal, cursor)).transpose().map_err(refused)?;
+        let place = cursor
+            .map(|cursor| open(&self.sealer(), kind, principal, cursor))
+            .transpose()
+            .map_err(refused)?;
         let catalog = self.catalog();
         let page = catalog.page(kind, audience(caller), place.as_deref()).map_err(refused)?;
         let next_cursor =
-            page.next_cursor.map(|place| seal(self.sealer(), kind, principal, place)).transpose()?;
+            page.next_cursor.map(|place| seal(&self.sealer(), kind, principal, place)).transpose()?;
         Ok(ListPage {
             entries: page.entries,
             next_cursor,
