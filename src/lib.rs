@@ -44,6 +44,7 @@
 //! | reconnecting and waiting | `backend/supervisor.rs` |
 //! | whose calls share a connection | `backend/sharing.rs` |
 //! | how a child process is stopped | `backend/child.rs` |
+//! | what ends children when the gateway is killed | `backend/guardian.rs` |
 //! | what is rewritten in a request | `router/hop.rs` |
 //! | what is converted in an answer | `router/convert/` |
 //! | what a model reads when a call fails | `router/failure.rs` |

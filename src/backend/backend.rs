@@ -16,6 +16,7 @@ use crate::telemetry::backends::{self, Circuit};
 
 use super::child::StderrTail;
 use super::connection::Connection;
+use super::hold::Hold;
 use super::ids::Ids;
 use super::kept::Kept;
 use super::lease::Lease;
@@ -55,6 +56,7 @@ pub struct Backend {
     pub(super) only_modern: AtomicBool,
     fetched_at: AtomicU64,
     restarts: AtomicU64,
+    pub(super) hold: Hold,
     changed: Changed,
     /// Another one has its name now, or nobody: what becomes of it is not told any more.
     is_retired: AtomicBool,
@@ -87,6 +89,7 @@ impl Backend {
             only_modern: AtomicBool::new(false),
             fetched_at: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            hold: Hold::new(&settings.restart),
             settings,
             changed,
             is_retired: AtomicBool::new(false),
@@ -275,6 +278,7 @@ impl Backend {
             connections: self.settings.sharing(self.known_era(), self.pool.open() + self.kept.open()),
             restarts: self.restarts.load(Ordering::Relaxed),
             retry_after_ms,
+            held: self.held(),
             last_error: self.last_error.lock().clone(),
             fetched_at: Some(self.fetched_at.load(Ordering::Relaxed)).filter(|at| *at > 0),
             stderr: self.tail.lock().iter().cloned().collect(),

@@ -1,7 +1,7 @@
-//! A child process that cannot leak: its own process group, a stop sequence, a bounded tail of its
-//! standard error.
+//! A child process that cannot leak: its own process group, a mark on all that it starts, a stop sequence,
+//! a bounded tail of its standard error. What ends it when the gateway cannot is the [guardian](super::guardian).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 
-use super::ProcessSettings;
+use super::marks::{Mark, VARIABLE};
+use super::{ProcessSettings, groups};
 
 /// How long each step of the stop sequence waits for the next.
 const STOP_STEP: Duration = Duration::from_secs(3);
@@ -56,6 +57,8 @@ pub(super) struct Child {
     process: tokio::process::Child,
     /// Of the group the child leads; kept after the child itself is reaped, for its own children.
     group: Option<Pid>,
+    /// Of all that it starts; none once nothing with it is left.
+    mark: Option<Mark>,
     /// Held open for a server that is reached otherwise: its end tells the server that it is alone.
     stdin: Option<ChildStdin>,
 }
@@ -64,18 +67,6 @@ pub(super) struct Child {
 pub(super) struct Pipes {
     pub stdin: ChildStdin,
     pub stdout: ChildStdout,
-}
-
-/// The groups of all children that may still run.
-static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
-
-/// Kills every child and what it started, at once: the last thing a process does that must not wait.
-pub fn kill_all() {
-    for group in std::mem::take(&mut *GROUPS.lock()) {
-        if let Some(group) = Pid::from_raw(group) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
 }
 
 impl Child {
@@ -88,7 +79,8 @@ impl Child {
         backend: &str,
         tail: &StderrTail,
     ) -> io::Result<(Self, Option<Pipes>)> {
-        let mut process = command(settings)?.spawn().map_err(|error| describe(settings, &error))?;
+        let mark = Mark::draw();
+        let mut process = command(settings, &mark)?.spawn().map_err(|error| describe(settings, &error))?;
         if let Some(stderr) = process.stderr.take() {
             tokio::spawn(read_stderr(stderr, backend.to_owned(), Arc::clone(tail)));
         }
@@ -97,8 +89,8 @@ impl Child {
             _ => None,
         };
         let group = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        GROUPS.lock().extend(group.map(|group| group.as_raw_nonzero().get()));
-        Ok((Self { process, group, stdin: None }, pipes))
+        group.into_iter().for_each(groups::enter);
+        Ok((Self { process, group, mark: Some(mark), stdin: None }, pipes))
     }
 
     /// Holds the child's standard input open until the child is stopped.
@@ -115,7 +107,7 @@ impl Child {
     }
 
     /// Stops the child and all it started: the caller has closed its standard input; after 3 s comes
-    /// SIGTERM, after 3 s more SIGKILL, each to the whole group.
+    /// SIGTERM, after 3 s more SIGKILL, each to the whole group. What left the group is killed at the end.
     pub(super) async fn stop(mut self) {
         drop(self.stdin.take());
         for signal in [Signal::TERM, Signal::KILL] {
@@ -125,6 +117,11 @@ impl Child {
             self.signal(signal);
         }
         let _ = self.process.wait().await;
+        self.signal(Signal::KILL);
+        if let Some(mark) = self.mark.clone() {
+            let _ = tokio::task::spawn_blocking(move || mark.kill()).await;
+            self.mark = None;
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -138,13 +135,18 @@ impl Drop for Child {
     /// Whatever is left of the group ends here, synchronously: at shutdown no task runs any more.
     fn drop(&mut self) {
         self.signal(Signal::KILL);
-        if let Some(group) = self.group {
-            GROUPS.lock().remove(&group.as_raw_nonzero().get());
+        self.group.into_iter().for_each(groups::leave);
+        let Some(mark) = self.mark.take() else { return };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || mark.kill())),
+            Err(_) => {
+                mark.kill();
+            }
         }
     }
 }
 
-fn command(settings: &ProcessSettings) -> io::Result<Command> {
+fn command(settings: &ProcessSettings, mark: &Mark) -> io::Result<Command> {
     let program = match settings.command.as_str() {
         "switchyard" => std::env::current_exe()?,
         other => other.into(),
@@ -156,6 +158,7 @@ fn command(settings: &ProcessSettings) -> io::Result<Command> {
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| is_inherited(&name.to_string_lossy())))
         .envs(settings.env.iter().map(|(name, value)| (name, value.expose_secret())))
+        .env(VARIABLE, mark.as_str())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -65,7 +65,8 @@ impl Attempt<'_> {
     async fn stdio(&self, process: &ProcessSettings) -> Result<Established, Refusal> {
         let timeouts = &self.settings.timeouts;
         let (pipe, mut child) =
-            stdio::connect(process, &self.settings.name, self.tail, self.is_interactive())?;
+            stdio::connect(process, &self.settings.name, self.tail, self.is_interactive())
+                .map_err(Refusal::NotStarted)?;
         let agreed = timeout_at(Instant::now() + timeouts.start, self.agree_over_pipe(&pipe));
         let failed = match agreed.await {
             Ok(Ok(agreement)) => return Ok(self.established(Wire::Pipe(pipe), agreement, Some(child))),
@@ -143,7 +144,7 @@ impl Attempt<'_> {
             return Ok(self.established(wire, agreement, None));
         };
         let (mut child, pipes) = Child::spawn(process, &self.settings.name, self.tail)
-            .map_err(|error| Failure::unavailable(error.to_string()))?;
+            .map_err(|error| Refusal::NotStarted(Failure::unavailable(error.to_string())))?;
         // Its standard input stays open for as long as the gateway lives: when it closes, the server
         // may know that it is alone. What it prints is not a message and is thrown away.
         let kept = pipes.map(|pipes| {

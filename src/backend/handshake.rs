@@ -64,6 +64,8 @@ impl Agreement {
 pub(super) enum Refusal {
     /// For good or for now.
     Failed(Failure),
+    /// The process could not be started.
+    NotStarted(Failure),
     /// The connection ended over the modern probe: some old servers fall over a method they do not
     /// know. The next attempt must not probe.
     FellOverProbe(Failure),
@@ -75,7 +77,10 @@ impl Refusal {
     /// What a call is told.
     pub(super) fn into_failure(self) -> Failure {
         match self {
-            Self::Failed(failure) | Self::FellOverProbe(failure) | Self::NotStreamable(failure) => failure,
+            Self::Failed(failure)
+            | Self::NotStarted(failure)
+            | Self::FellOverProbe(failure)
+            | Self::NotStreamable(failure) => failure,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | `call.rs` | how does one call go, from leave to send to its verdict? |
 //! | `task.rs` | how does a call go on that the backend runs as a task? |
 //! | `supervisor.rs` | who keeps the connection alive? |
+//! | `hold.rs` | is a process that keeps crashing left alone? |
 //! | `establish.rs` | how does a connection come about? |
 //! | `handshake.rs` | which era does the server speak? |
 //! | `connection.rs` | what can be asked of a connected server? |
@@ -19,6 +20,7 @@
 //! | `places.rs` | how many may there be? |
 //! | `pipe.rs` | how do many calls share one connection? |
 //! | `stdio.rs`, `child.rs` | how does a child process speak, and end? |
+//! | `marks.rs`, `groups.rs`, `guardian.rs` | what finds and ends all that a child started, whatever becomes of the gateway? |
 //! | `sse.rs` | how does HTTP+SSE work? |
 //! | `http.rs` | how does Streamable HTTP work? |
 //! | `oauth/` | how does the gateway get leave from an authorization server? |
@@ -34,13 +36,17 @@ mod child;
 mod connection;
 mod establish;
 mod failure;
+mod groups;
+mod guardian;
 mod handshake;
+mod hold;
 mod http;
 mod ids;
 mod kept;
 mod lease;
 mod listen;
 mod oauth;
+mod marks;
 mod offer;
 mod own;
 mod pipe;
@@ -60,11 +66,12 @@ mod wire;
 
 pub use backend::{Admission, Backend, Changed};
 pub use call::{Call, CallEvent};
-pub use child::kill_all;
 pub use failure::{Failure, FailureKind, Sent};
 pub use oauth::{
     Authorizer, Callback, GrantType, OAuthError, OAuthSettings, Pending, SigningAlgorithm, Vault,
 };
+pub use groups::kill_all;
+pub use guardian::{guard, start_guardian};
 pub use offer::Offer;
 pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
 pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};

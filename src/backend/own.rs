@@ -7,6 +7,7 @@ use crate::protocol::{ClientCapabilities, Era, method};
 
 use super::connection::{Connection, Established};
 use super::establish::Attempt;
+use super::handshake::Refusal;
 use super::kept::{Holder, Use};
 use super::lease::Lease;
 use super::pool::Entered;
@@ -102,6 +103,7 @@ impl Backend {
         client: Era,
         capabilities: ClientCapabilities,
     ) -> Result<Option<Established>, Failure> {
+        self.refuse_if_held()?;
         if self.speaks_legacy(shared, client) {
             match self.attempt(Era::Legacy, capabilities).run_again().await {
                 Ok(established) => {
@@ -118,14 +120,21 @@ impl Backend {
                     );
                     self.only_modern.store(true, Ordering::Relaxed);
                 }
-                Err(refusal) => return Err(refusal.into_failure()),
+                Err(refusal) => return Err(self.not_opened(refusal)),
             }
         }
         if !self.has_modern_connections() {
             return Ok(None);
         }
         let modern = self.attempt(Era::Modern, ClientCapabilities::default()).run_again().await;
-        modern.map(Some).map_err(super::handshake::Refusal::into_failure)
+        modern.map(Some).map_err(|refusal| self.not_opened(refusal))
+    }
+
+    fn not_opened(&self, refusal: Refusal) -> Failure {
+        if self.settings().is_stdio() && !matches!(refusal, Refusal::NotStarted(_)) {
+            self.crashed();
+        }
+        refusal.into_failure()
     }
 
     fn attempt(&self, era: Era, capabilities: ClientCapabilities) -> Attempt<'_> {

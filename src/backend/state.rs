@@ -84,6 +84,9 @@ pub struct Snapshot {
     pub restarts: u64,
     /// Until the next attempt, while it is down.
     pub retry_after_ms: Option<u64>,
+    /// Why its process is not started for now, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     /// The last reason for being down.
     pub last_error: Option<String>,
     /// When everything it offers was last fetched, in seconds since 1970.

@@ -68,17 +68,29 @@ impl Supervisor {
             Ok(established) => {
                 let since = Instant::now();
                 let reason = self.live(established).await;
+                if !self.stop.is_cancelled() {
+                    self.backend.crashed();
+                }
                 if since.elapsed() >= STABLE {
                     self.backoff.reset();
                 }
                 reason
             }
             Err(Refusal::FellOverProbe(failure)) => {
-                tracing::debug!(backend = self.backend.name(), %failure, "starting again without the modern probe");
-                return self.backend.learn_era(Some(Era::Legacy));
+                self.backend.learn_era(Some(Era::Legacy));
+                self.backend.crashed();
+                if self.backend.held_for().is_none() {
+                    tracing::debug!(backend = self.backend.name(), %failure, "starting again without the modern probe");
+                    return;
+                }
+                failure.message
             }
+            Err(Refusal::NotStarted(failure)) => failure.message,
             Err(Refusal::Failed(failure) | Refusal::NotStreamable(failure)) => {
                 self.backend.learn_era(None);
+                if !self.stop.is_cancelled() {
+                    self.backend.crashed();
+                }
                 failure.message
             }
         };
@@ -179,10 +191,14 @@ impl Supervisor {
     }
 
     async fn pause(&mut self, reason: String) {
-        let wait = self.backoff.next(jitter());
+        let (wait, held) = (self.backoff.next(jitter()), self.backend.held_for());
+        let wait = held.map_or(wait, |held| held.max(wait));
+        let said = self.backend.tail.lock().back().cloned();
         tracing::warn!(
             backend = self.backend.name(),
             reason,
+            said,
+            held = held.is_some(),
             retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             "backend down"
         );
@@ -190,6 +206,7 @@ impl Supervisor {
         tokio::select! {
             () = sleep(wait) => {}
             () = connected_elsewhere(&self.backend) => {}
+            () = self.backend.released() => self.backoff.reset(),
             () = self.stop.cancelled() => {}
         }
     }

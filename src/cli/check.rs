@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::catalog::{Catalog, Namer, Severity, lint};
 use crate::config::Config;
-use crate::gateway::{Gateway, Keep};
+use crate::gateway::{Gateway, Keep, guard_backends};
 use crate::router::{BackendStatus, Status};
 use crate::telemetry;
 
@@ -69,6 +69,7 @@ pub(super) async fn run(config: Config, options: &Options) -> anyhow::Result<Exi
 
 async fn reach_all(config: Config) -> anyhow::Result<Report> {
     let namer = Namer::new(&config.catalog);
+    guard_backends();
     let gateway = Gateway::start(config, Keep::Nothing)?;
     let progress = Progress::new();
     progress.show("reaching backends …");

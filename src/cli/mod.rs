@@ -87,6 +87,9 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
+    /// What the gateway starts beside itself
+    #[command(name = "guard", hide = true)]
+    Guard,
     /// Run one of the demo servers that the shipped configuration uses
     #[cfg(feature = "demo")]
     Demo {
@@ -98,6 +101,11 @@ enum Command {
 /// Runs the command line; what goes wrong is written to standard error.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if matches!(arguments.command, Some(Command::Guard)) {
+        // Without the runtime's threads: it only waits, for as long as the gateway lives.
+        crate::backend::guard(std::io::stdin());
+        return ExitCode::SUCCESS;
+    }
     let ran = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -125,6 +133,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Connect(options) => connect::run(load(&file)?, &options).await,
         Command::Token { command } => token::run(&command),
         Command::Schema => schema::run(),
+        Command::Guard => Ok(ExitCode::SUCCESS),
         #[cfg(feature = "demo")]
         Command::Demo { command } => crate::demo::run(command).await.map(|()| ExitCode::SUCCESS),
     }

@@ -13,7 +13,7 @@ use url::Url;
 use crate::backend::{BackendSettings, RemoteSettings, State, TransportSettings};
 use crate::catalog::ExposureSettings;
 use crate::config::{self, BackendConfig, Config};
-use crate::gateway::{Gateway, Keep};
+use crate::gateway::{Gateway, Keep, guard_backends};
 use crate::protocol::{RawJson, Revision};
 use crate::router::{Caller, Principal, RequestId};
 use crate::telemetry;
@@ -60,6 +60,7 @@ pub(super) async fn reach(file: &Path, target: &Target) -> anyhow::Result<Gatewa
     }
     say(&format!("no gateway at {url}; starting the backends for this command"));
     telemetry::init(&telemetry::LogSettings { level: telemetry::LogLevel::Error, ..config.log.clone() })?;
+    guard_backends();
     let gateway = Gateway::start(config, Keep::Nothing)?;
     let progress = Progress::new();
     progress.show("starting backends …");

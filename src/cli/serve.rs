@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::gateway::{Gateway, Keep, kill_backends};
+use crate::gateway::{Gateway, Keep, guard_backends, kill_backends};
 use crate::telemetry::{self, process};
 
 use super::banner;
@@ -43,6 +43,7 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
     count_panics();
     let (shutdown, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
     tokio::spawn(signals(shutdown.clone()));
+    guard_backends();
     tokio::spawn(hangups(Arc::clone(&reload)));
     if options.stdio {
         // No operators' listener: each client that starts a gateway of its own would fight for its port.

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backend::{Vault, kill_all};
+use crate::backend::{kill_all, start_guardian};
 use crate::catalog::{KeptListing, load};
 use crate::config::Config;
 use crate::router::{Fleet, Router};
@@ -221,6 +222,11 @@ impl Gateway {
             tracing::warn!("some backends did not end in time; their processes are killed");
         }
     }
+}
+
+/// Has every process that will be started ended should this one be killed. To be called once, before.
+pub fn guard_backends() {
+    start_guardian();
 }
 
 /// Ends every process that was started, without waiting for anything: for a process that must end now.

@@ -70,6 +70,8 @@ impl Reloader {
     }
 
     async fn reload(&mut self) {
+        // Whoever reloads may have mended what kept crashing.
+        self.router.backends().iter().for_each(|backend| backend.release());
         match config::reload(&self.config) {
             Ok(new) => self.apply(new).await,
             Err(problems) => self.news.refused(&problems),

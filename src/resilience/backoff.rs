@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     fn backoff(first: Duration, longest: Duration) -> Backoff {
-        Backoff::new(&RestartSettings { backoff: first, max_backoff: longest })
+        Backoff::new(&RestartSettings { backoff: first, max_backoff: longest, ..RestartSettings::default() })
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | `permit.rs` | who may send, and what if the sender vanishes? |
 //! | `bulkhead.rs` | how many calls may one backend hold at a time? |
 //! | `backoff.rs` | how long until the next attempt to connect? |
+//! | `crash_loop.rs` | when is starting a process again of no use? |
 //! | `wait.rs` | how much of a wait is left? |
 //! | `jitter.rs` | how are simultaneous waits spread out? |
 //! | `settings.rs` | what can an operator set? |
@@ -23,6 +24,7 @@
 mod backoff;
 mod breaker;
 mod bulkhead;
+mod crash_loop;
 mod jitter;
 mod permit;
 mod refused;
@@ -37,6 +39,7 @@ mod model;
 pub use backoff::Backoff;
 pub use breaker::{Breaker, Ticket, Verdict};
 pub use bulkhead::{Bulkhead, Busy, Place};
+pub use crash_loop::CrashLoop;
 pub use jitter::jitter;
 pub use permit::{Permit, SharedBreaker};
 pub use refused::{Reason, Refused};

@@ -78,10 +78,18 @@ pub struct RestartSettings {
     #[serde(with = "units::duration")]
     #[schemars(with = "units::DurationText")]
     pub max_backoff: Duration,
+    /// After 5 crashes within a minute, how long its process is not started; doubles up to ten times as long.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "units::DurationText")]
+    pub hold: Duration,
 }
 
 impl Default for RestartSettings {
     fn default() -> Self {
-        Self { backoff: Duration::from_millis(200), max_backoff: Duration::from_secs(30) }
+        Self {
+            backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(30),
+            hold: Duration::from_secs(60),
+        }
     }
 }

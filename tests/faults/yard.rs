@@ -25,7 +25,8 @@ state_dir: state
 defaults:
   timeouts: { connect: 1s, start: 5s, call: 500ms, total: 20s }
   breaker: { open: 500ms, max_open: 2s }
-  restart: { backoff: 200ms, max_backoff: 1s }
+  # Killed over and over by design: a hold as short as the other waits here.
+  restart: { backoff: 200ms, max_backoff: 1s, hold: 1s }
 "#;
 
 /// Everything a scenario needs.

@@ -12,6 +12,7 @@ mod isolation;
 mod oauth;
 mod param_headers;
 mod plan;
+mod processes;
 mod reload;
 mod restart;
 mod rooms;

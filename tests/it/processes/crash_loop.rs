@@ -1,0 +1,47 @@
+//! A process that ends whenever it is started.
+
+use std::path::Path;
+
+use super::{sleeping, some_time};
+use crate::support::{Client, Yard, eventually};
+
+fn starts(file: &Path) -> Vec<u32> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(|pid| pid.parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn it_is_started_five_times_and_then_held_with_a_reason_until_somebody_says_otherwise() {
+    let (directory, sleep) = (tempfile::tempdir().unwrap(), some_time(5));
+    let file = directory.path().join("starts");
+    // It ends of its first line, as old servers do that fall over a method they do not know.
+    let script = format!(
+        "echo $$ >> {}; (setsid sleep {sleep} >/dev/null 2>&1 &); read line; echo no database >&2; exit 7",
+        file.display()
+    );
+    let entry = format!(
+        "  crashing: {{ command: sh, args: [-c, \"{script}\"], restart: {{ backoff: 1ms, max_backoff: 1ms }} }}\n"
+    );
+    let yard = Yard::of(&entry).await;
+    let held = eventually("a hold", async || yard.backend("crashing").snapshot.held).await;
+    assert!(held.contains("5 times within a minute") && held.contains("reload"), "{held}");
+    assert_eq!(starts(&file).len(), 5);
+    let snapshot = eventually("the reason", async || {
+        Some(yard.backend("crashing").snapshot).filter(|snapshot| snapshot.retry_after_ms.is_some())
+    })
+    .await;
+    assert!(snapshot.retry_after_ms.is_some_and(|wait| wait > 50_000), "{snapshot:?}");
+    assert!(snapshot.last_error.unwrap().contains("exited with code 7"));
+    assert_eq!(snapshot.stderr.last().map(String::as_str), Some("no database"));
+    for pid in starts(&file) {
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{pid} was not reaped");
+    }
+    assert!(sleeping(sleep).is_empty(), "what it started is left");
+    let refused = Client::modern(&yard.url).call("crashing__x", "{}").await;
+    assert!(refused.error.unwrap().contains("has not been reached"));
+
+    yard.router.backends()[0].release();
+    eventually("five more", async || (starts(&file).len() == 10).then_some(())).await;
+    eventually("another hold", async || yard.backend("crashing").snapshot.held).await;
+    assert_eq!(starts(&file).len(), 10);
+}
