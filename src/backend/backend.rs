@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::protocol::{Era, ParamHeader, RawJson, Revision};
-use crate::resilience::{Bulkhead, Permit, Place, SharedBreaker, Transition};
+use crate::resilience::{Bulkhead, Permit, Place, RetryBudget, SharedBreaker, Transition};
 use crate::telemetry::backends::{self, Circuit};
 
 use super::child::StderrTail;
@@ -23,11 +23,12 @@ use super::lease::Lease;
 use super::pool::Pool;
 use super::sharing::Wants;
 use super::state::{Ready, unix_seconds};
+use super::tools::{Limits, Tools};
 use super::watched::Watched;
 use super::wire::Outgoing;
 use super::{
     Authorizer, BackendSettings, Call, Failure, FailureKind, Offer, Sent, Snapshot, State, TransportSettings,
-    Vault,
+    Vault, now,
 };
 
 /// Between two looks whether the last call of a backend that was taken out is over.
@@ -44,6 +45,8 @@ pub struct Backend {
     pub(super) tail: StderrTail,
     breaker: SharedBreaker,
     bulkhead: Bulkhead,
+    budget: Mutex<RetryBudget>,
+    tools: Tools,
     pub(super) pool: Arc<Pool>,
     pub(super) kept: Arc<Kept>,
     pub(super) watched: Arc<Watched>,
@@ -79,6 +82,8 @@ impl Backend {
             bulkhead: Bulkhead::new(&settings.concurrency),
             pool: Pool::new(settings.max_connections(), settings.idle()),
             kept: Kept::new(settings.max_connections(), settings.idle()),
+            budget: Mutex::new(RetryBudget::new(&settings.retries)),
+            tools: Tools::new(&settings.timeouts, &settings.tools),
             watched: Arc::default(),
             ids: Ids::default(),
             tail: Arc::new(Mutex::new(VecDeque::new())),
@@ -139,19 +144,39 @@ impl Backend {
     /// # Errors
     /// Down, busy or refused by the breaker; nothing was sent in any of these.
     pub async fn admit(self: &Arc<Self>, wants: &Wants) -> Result<Admission, Failure> {
-        let shared = self.connection().await?;
+        let shared = match wants.first_made {
+            None => {
+                self.budget.lock().earn(now());
+                self.connection().await?
+            }
+            Some(_) => self.next_connection().await?,
+        };
         let turn = self.turn(&shared, wants).await?;
         let place = self
             .bulkhead
             .enter()
             .await
             .map_err(|busy| Failure::new(FailureKind::Busy, Sent::No, busy.to_string()))?;
-        let permit = self.breaker.admit(Instant::now()).map_err(|refused| {
-            Failure::new(FailureKind::CircuitOpen, Sent::No, refused.to_string())
-                .retry_after(Some(refused.retry_after))
-        })?;
+        let permit = self.breaker.admit(now()).map_err(Failure::refused)?;
         let lease = self.lease(shared, wants, turn).await?;
-        Ok(Admission { backend: Arc::clone(self), lease, place, permit })
+        let limits = self.tools.limits(wants.tool.as_deref());
+        Ok(Admission {
+            backend: Arc::clone(self),
+            lease,
+            place,
+            permit,
+            limits,
+            first_made: wants.first_made,
+        })
+    }
+
+    /// Takes leave to make a call a second time.
+    pub(super) fn take_retry(&self) -> bool {
+        let taken = self.budget.lock().take(now());
+        if taken {
+            backends::retried(self.name());
+        }
+        taken
     }
 
     /// The connection; while the first attempt is under way, waits for it.
@@ -160,13 +185,19 @@ impl Backend {
         if is_connecting {
             let _ = timeout(self.settings.timeouts.connect, self.first_attempt()).await;
         }
-        match &*self.state.borrow() {
-            State::Ready(Ready(connection)) if connection.signals().is_lost() => {
-                Err(Failure::unavailable(format!("the backend is down: {}", connection.signals().reason())))
-            }
-            State::Ready(Ready(connection)) => Ok(Arc::clone(connection)),
-            other => Err(self.needs_a_person(other).unwrap_or_else(|| other.refusal())),
-        }
+        let state = self.state.borrow();
+        state.connection().map_err(|failure| self.needs_a_person(&state).unwrap_or(failure))
+    }
+
+    /// The connection for a call that the last one did not carry: waits for the next one, as long as connecting
+    /// may take.
+    async fn next_connection(&self) -> Result<Arc<Connection>, Failure> {
+        let mut state = self.state.subscribe();
+        let patience = self.settings.timeouts.connect;
+        let deadline = tokio::time::Instant::now() + patience;
+        let settled = state.wait_for(|state| state.connection().is_ok() || state.stays_so_until(deadline));
+        let _ = timeout(patience, settled).await;
+        self.state.borrow().connection()
     }
 
     /// Takes it out of sight: from now on it tells nothing of itself. For one that gets no new calls.
@@ -202,6 +233,12 @@ impl Backend {
     /// Whether calls are in flight.
     pub(super) fn is_busy(&self) -> bool {
         self.bulkhead.in_flight() > 0
+    }
+
+    /// Whether a call has leave to find out whether it is well.
+    #[cfg(test)]
+    pub(super) fn is_probed(&self) -> bool {
+        self.breaker.is_probed()
     }
 
     /// Records a breaker's transition for operators.
@@ -273,7 +310,7 @@ impl Backend {
             transport: self.transport(),
             era: self.known_era().map(Era::as_str),
             revision: revision.map(Revision::as_str),
-            breaker: self.breaker.state(Instant::now()).as_str(),
+            breaker: self.breaker.state(now()).as_str(),
             in_flight: self.bulkhead.in_flight(),
             connections: self.settings.sharing(self.known_era(), self.pool.open() + self.kept.open()),
             restarts: self.restarts.load(Ordering::Relaxed),
@@ -300,6 +337,8 @@ pub struct Admission {
     pub(super) lease: Lease,
     pub(super) place: Place,
     pub(super) permit: Permit,
+    pub(super) limits: Limits,
+    pub(super) first_made: Option<tokio::time::Instant>,
 }
 
 impl Admission {

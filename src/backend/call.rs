@@ -1,7 +1,7 @@
 //! One call at a backend: sent once, bounded in time, settled once.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant as StdInstant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -11,8 +11,10 @@ use crate::resilience::{Permit, Place, Verdict};
 
 use super::lease::Lease;
 use super::task::{AsTask, CANCEL, Next};
+use super::tools::Limits;
+use super::verdict::{self, Again};
 use super::wire::{Outgoing, Reply, WireEvent};
-use super::{Admission, Backend, Failure, FailureKind, Sent};
+use super::{Admission, Backend, Failure, FailureKind, Sent, now};
 
 /// What happens during a call.
 #[derive(Debug)]
@@ -54,6 +56,10 @@ pub struct Call {
     permit: Option<Permit>,
     /// Given back early by a call that takes long.
     place: Option<Place>,
+    limits: Limits,
+    /// Whether another call was made before that this one repeats.
+    is_retry: bool,
+    first_made: Instant,
     /// Moves with each progress notification, never past `last`.
     deadline: Instant,
     last: Instant,
@@ -61,12 +67,15 @@ pub struct Call {
 
 impl Call {
     pub(super) fn new(admission: Admission, outgoing: Outgoing) -> Self {
-        let Admission { backend, lease, place, permit } = admission;
-        let timeouts = &backend.settings().timeouts;
+        let Admission { backend, lease, place, permit, limits, first_made } = admission;
         let now = Instant::now();
+        let last = first_made.unwrap_or(now) + limits.total;
         Self {
-            deadline: now + timeouts.call.min(timeouts.total),
-            last: now + timeouts.total,
+            deadline: last.min(now + limits.call),
+            last,
+            limits,
+            is_retry: first_made.is_some(),
+            first_made: first_made.unwrap_or(now),
             backend,
             lease,
             outgoing,
@@ -97,7 +106,7 @@ impl Call {
             Ok(WireEvent::Answer(outcome)) => self.answered(outcome),
             Ok(WireEvent::Failed(failure)) => self.fail(failure),
             Err(_) => {
-                let failure = Failure::timeout(self.sent(), self.limit());
+                let failure = Failure::timeout(self.give_up(), self.limit());
                 self.fail(failure)
             }
         }
@@ -108,7 +117,7 @@ impl Call {
             Next::Over(outcome) => {
                 self.lease.finish();
                 self.doubt_tools(&outcome);
-                self.settle(verdict_of(&outcome));
+                self.settle(verdict::of_answer(&outcome));
                 CallEvent::Answer(outcome)
             }
             Next::Gone(failure) => self.fail(failure),
@@ -117,7 +126,7 @@ impl Call {
                 // Whoever works says so: that is progress.
                 self.extend(method::PROGRESS);
                 self.outgoing = Outgoing::new(self.backend.ids.next(), method, Some(params));
-                let after = after.min(self.backend.settings().timeouts.call / 2);
+                let after = after.min(self.limits.call / 2);
                 self.not_before = Some(Instant::now() + after);
                 CallEvent::Task(standing)
             }
@@ -143,6 +152,22 @@ impl Call {
         self.extend(method::PROGRESS);
     }
 
+    /// Whether to make the call once more after it failed like this: nothing was written, or the operator says that
+    /// it may run twice, and the budget has room. A yes takes from the budget.
+    pub fn may_repeat(&self, failure: &Failure) -> bool {
+        let may = match verdict::again(failure) {
+            Again::Unsent => true,
+            Again::MayHaveRun => self.limits.may_repeat,
+            Again::Never => false,
+        };
+        may && !self.is_retry && self.backend.take_retry()
+    }
+
+    /// When it was first made, for the call that repeats it.
+    pub fn first_made(&self) -> Instant {
+        self.first_made
+    }
+
     async fn step(&mut self) -> WireEvent {
         if let Some(reply) = &mut self.reply {
             return reply.next().await;
@@ -161,15 +186,14 @@ impl Call {
     fn doubt_tools(&self, outcome: &Result<RawJson, RawJson>) {
         let Err(error) = outcome else { return };
         let is_call = self.outgoing.method == Routed::CallTool.method();
-        if is_call && code_of(error) == Some(code::HEADER_MISMATCH) {
+        if is_call && verdict::code_of(error) == Some(code::HEADER_MISMATCH) {
             self.lease.connection().signals().notification(method::TOOLS_CHANGED, None);
         }
     }
 
     fn extend(&mut self, name: &str) {
         if name == method::PROGRESS {
-            let timeouts = &self.backend.settings().timeouts;
-            self.deadline = (Instant::now() + timeouts.call).min(self.last);
+            self.deadline = (Instant::now() + self.limits.call).min(self.last);
         }
     }
 
@@ -180,29 +204,28 @@ impl Call {
         if could_not_connect {
             self.lease.connection().signals().lose(failure.message.clone());
         }
-        self.settle(failure.verdict());
+        self.settle(verdict::of_failure(&failure));
         CallEvent::Failed(failure)
     }
 
     fn settle(&mut self, verdict: Verdict) {
         if let Some(permit) = self.permit.take() {
-            self.backend.breaker_moved(permit.settle(verdict, StdInstant::now()));
+            self.backend.breaker_moved(permit.settle(verdict, now()));
         }
         // Tells the backend that nobody waits any more, if it still works on the call.
         self.reply = None;
     }
 
-    fn sent(&self) -> Sent {
+    fn give_up(&self) -> Sent {
         match &self.reply {
-            Some(Reply::Pipe(reply)) => reply.sent(),
+            Some(Reply::Pipe(reply)) => reply.give_up(),
             Some(Reply::Http(_)) | None => Sent::Maybe,
         }
     }
 
     /// The deadline that passed, as configured.
     fn limit(&self) -> Duration {
-        let timeouts = &self.backend.settings().timeouts;
-        if self.deadline >= self.last { timeouts.total } else { timeouts.call }
+        if self.deadline >= self.last { self.limits.total } else { self.limits.call }
     }
 }
 
@@ -218,35 +241,5 @@ impl Drop for Call {
             let _ = connection.ask(CANCEL, params, limit).await;
             drop(lease);
         });
-    }
-}
-
-/// An error is an answer: only one that says the server itself failed counts against the backend.
-fn verdict_of(outcome: &Result<RawJson, RawJson>) -> Verdict {
-    let Err(error) = outcome else { return Verdict::Success };
-    match code_of(error) {
-        Some(code::INTERNAL_ERROR) | None => Verdict::Failure,
-        Some(code::INVALID_REQUEST | code::METHOD_NOT_FOUND | code::INVALID_PARAMS) => Verdict::Neutral,
-        Some(_) => Verdict::Success,
-    }
-}
-
-fn code_of(error: &RawJson) -> Option<i32> {
-    error.get("code")?.to()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn only_a_failing_server_counts_against_the_backend() {
-        let error = |code: i32| verdict_of(&Err(RawJson::of(&json!({"code": code, "message": ""}))));
-        assert_eq!(verdict_of(&Ok(RawJson::of(&json!({"isError": true})))), Verdict::Success);
-        assert_eq!(error(-32603), Verdict::Failure);
-        assert_eq!(error(-32602), Verdict::Neutral);
-        assert_eq!(error(-32002), Verdict::Success);
-        assert_eq!(verdict_of(&Err(RawJson::of("no error object"))), Verdict::Failure);
     }
 }

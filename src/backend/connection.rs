@@ -152,8 +152,12 @@ impl Connection {
             Era::Legacy => method::PING,
             Era::Modern => method::DISCOVER,
         };
-        // An error is an answer too.
-        self.ask(name, Object::new(), limit).await.map(|_outcome| ())
+        match self.ask(name, Object::new(), limit).await {
+            // An error is an answer too, and so is a wish for a pause.
+            Ok(_outcome) => Ok(()),
+            Err(failure) if failure.is_rate_limit() => Ok(()),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Starts to listen for what concerns no request, and keeps the backend's subscriptions equal to what

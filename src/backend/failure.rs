@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::resilience::Verdict;
+use crate::resilience::{Reason, Refused};
 use crate::telemetry::Outcome;
 
 /// Whether the backend may have seen the request.
@@ -18,11 +18,11 @@ pub enum Sent {
 /// What kept the answer away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// There is no connection, or the backend said it cannot serve now.
+    /// There is no connection, or the backend does not serve the gateway.
     Unavailable,
     /// The breaker refuses.
     CircuitOpen,
-    /// All places are taken.
+    /// All places are taken, or the backend asked for a pause.
     Busy,
     /// No answer in time.
     Timeout,
@@ -45,8 +45,6 @@ pub struct Failure {
     pub message: String,
     /// When trying again may help.
     pub retry_after: Option<Duration>,
-    /// The backend asked for fewer requests (HTTP 429).
-    pub rate_limited: bool,
     /// The HTTP status behind it, if there was one.
     pub(super) http_status: Option<u16>,
 }
@@ -54,14 +52,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of this kind.
     pub fn new(kind: FailureKind, sent: Sent, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            sent,
-            message: message.into(),
-            retry_after: None,
-            rate_limited: false,
-            http_status: None,
-        }
+        Self { kind, sent, message: message.into(), retry_after: None, http_status: None }
     }
 
     /// Nothing was written.
@@ -85,10 +76,28 @@ impl Failure {
         Self::new(FailureKind::Timeout, sent, format!("no answer in {limit}"))
     }
 
+    /// The breaker gave no leave; nothing was written.
+    pub(super) fn refused(refused: Refused) -> Self {
+        let kind = match refused.reason {
+            Reason::Open | Reason::Probing => FailureKind::CircuitOpen,
+            Reason::RateLimited => FailureKind::Busy,
+        };
+        Self::new(kind, Sent::No, refused.to_string()).retry_after(Some(refused.retry_after))
+    }
+
     /// The same failure, worth trying again after `wait`.
     #[must_use]
     pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
+        self
+    }
+
+    /// The same failure, of a call that repeats one that failed like `first`: either may have run.
+    #[must_use]
+    pub fn after(mut self, first: Option<&Failure>) -> Self {
+        if first.is_some_and(|first| first.sent == Sent::Maybe) {
+            self.sent = Sent::Maybe;
+        }
         self
     }
 
@@ -99,13 +108,9 @@ impl Failure {
         self
     }
 
-    /// What the breaker learns from it.
-    pub fn verdict(&self) -> Verdict {
-        match self.kind {
-            _ if self.rate_limited => Verdict::RateLimited { retry_after: self.retry_after },
-            FailureKind::Busy | FailureKind::CircuitOpen | FailureKind::NotConnected => Verdict::Neutral,
-            _ => Verdict::Failure,
-        }
+    /// Whether the backend itself asked to be left alone for a while: it lives.
+    pub(super) fn is_rate_limit(&self) -> bool {
+        self.kind == FailureKind::Busy && self.http_status.is_some()
     }
 
     /// How metrics count it.

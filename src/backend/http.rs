@@ -5,6 +5,7 @@ mod direct;
 mod headers;
 mod link;
 mod reply;
+mod status;
 mod stream;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use crate::protocol::{ClientCapabilities, Id, LogLevel, RawJson, Revision, frame
 pub(super) use client::{describe, library};
 pub(super) use headers::fixed as fixed_headers;
 pub(super) use reply::{HttpReply, is_event_stream, is_modern_error};
+#[cfg(test)]
+pub(super) use status::refusal;
 pub(super) use stream::{follow, open_beside};
 
 use client::{Client, Response};

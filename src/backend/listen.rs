@@ -294,7 +294,9 @@ mod tests {
 
     /// The next message to the backend: its method, its own id or the one it cancels, what it asks for.
     async fn next(frames: &mut Receiver<Frame>) -> (String, u64, Value) {
-        let message: Value = serde_json::from_slice(&frames.recv().await.unwrap().text).unwrap();
+        let frame = frames.recv().await.unwrap();
+        assert!(frame.call.is_none_or(|call| call.start()), "a frame that was given up");
+        let message: Value = serde_json::from_slice(&frame.text).unwrap();
         let params = &message["params"];
         let id = message["id"].as_u64().or(params["requestId"].as_u64());
         let uris = params["notifications"]["resourceSubscriptions"].clone();

@@ -24,8 +24,10 @@
 //! | `sse.rs` | how does HTTP+SSE work? |
 //! | `http.rs` | how does Streamable HTTP work? |
 //! | `oauth/` | how does the gateway get leave from an authorization server? |
+//! | `tools.rs` | what did the operator set for single tools? |
 //! | `state.rs` | how is the backend now? |
 //! | `failure.rs` | why is there no answer? |
+//! | `verdict.rs` | what does a call's end say about the backend, and may it be made again? |
 //!
 //! Nothing here knows names or clients: the router hands in local names and takes back raw answers.
 
@@ -45,13 +47,15 @@ mod ids;
 mod kept;
 mod lease;
 mod listen;
-mod oauth;
 mod marks;
+mod oauth;
 mod offer;
 mod own;
 mod pipe;
 mod places;
 mod pool;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod settings;
 mod sharing;
 mod signals;
@@ -61,22 +65,30 @@ mod stdio;
 mod subscribe;
 mod supervisor;
 mod task;
+mod tools;
+mod verdict;
 mod watched;
 mod wire;
 
 pub use backend::{Admission, Backend, Changed};
 pub use call::{Call, CallEvent};
 pub use failure::{Failure, FailureKind, Sent};
+pub use groups::kill_all;
+pub use guardian::{guard, start_guardian};
 pub use oauth::{
     Authorizer, Callback, GrantType, OAuthError, OAuthSettings, Pending, SigningAlgorithm, Vault,
 };
-pub use groups::kill_all;
-pub use guardian::{guard, start_guardian};
 pub use offer::Offer;
 pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
 pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};
 pub use state::{Snapshot, State};
+pub use tools::{ToolSettings, ToolTimeoutSettings};
 pub use watched::{TaskTold, Updated};
+
+/// The time for breakers and budgets: tokio's, which a test can hold.
+fn now() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
+}
 
 /// Longest line, body or event a backend may send, in bytes.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;

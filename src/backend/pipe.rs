@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -31,25 +31,38 @@ pub(super) struct Frame {
     pub call: Option<CallRef>,
 }
 
-/// A call, as its transport sees it.
+/// A call, as its transport sees it. Whoever comes first decides whether it may run: the writer, or the one who gives
+/// it up and says that it was not sent.
 #[derive(Debug, Clone)]
 pub(super) struct CallRef {
     pub id: u64,
-    started: Arc<AtomicBool>,
+    stage: Arc<AtomicU8>,
 }
+
+const QUEUED: u8 = 0;
+const STARTED: u8 = 1;
+const GIVEN_UP: u8 = 2;
 
 impl CallRef {
     fn new(id: u64) -> Self {
-        Self { id, started: Arc::default() }
+        Self { id, stage: Arc::default() }
     }
 
-    /// Says that the first byte is about to be written: from then on the call may run.
-    pub(super) fn start(&self) {
-        self.started.store(true, Ordering::Release);
+    /// Says that the first byte is about to be written: from then on the call may run. `false` if it was given up,
+    /// and must not be written any more.
+    #[must_use]
+    pub(super) fn start(&self) -> bool {
+        self.leave_queue(STARTED)
     }
 
-    fn sent(&self) -> Sent {
-        if self.started.load(Ordering::Acquire) { Sent::Maybe } else { Sent::No }
+    /// Gives the call up; one whose first byte was not written never will be.
+    fn give_up(&self) -> Sent {
+        let never_written = self.leave_queue(GIVEN_UP) || self.stage.load(Ordering::Acquire) == GIVEN_UP;
+        if never_written { Sent::No } else { Sent::Maybe }
+    }
+
+    fn leave_queue(&self, stage: u8) -> bool {
+        self.stage.compare_exchange(QUEUED, stage, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
@@ -158,6 +171,12 @@ impl Pipe {
         self.post(frame::outcome(&id, &refusal));
     }
 
+    /// Requests that wait for an answer.
+    #[cfg(test)]
+    pub(super) fn open_calls(&self) -> usize {
+        self.table.calls.lock().as_ref().map_or(0, HashMap::len)
+    }
+
     fn take(&self, id: u64) -> Option<Entry> {
         self.table.calls.lock().as_mut()?.remove(&id)
     }
@@ -196,7 +215,7 @@ impl Pipe {
         self.signals.lose(reason);
         let Some(calls) = self.table.calls.lock().take() else { return };
         for entry in calls.into_values() {
-            let _ = entry.events.try_send(WireEvent::Failed(Failure::lost(entry.call.sent(), reason)));
+            let _ = entry.events.try_send(WireEvent::Failed(Failure::lost(entry.call.give_up(), reason)));
         }
     }
 
@@ -251,7 +270,7 @@ pub(super) struct PipeReply {
 impl PipeReply {
     pub(super) async fn next(&mut self) -> WireEvent {
         let event = self.inbox.recv().await.unwrap_or_else(|| {
-            WireEvent::Failed(Failure::lost(self.call.sent(), self.pipe.signals.reason()))
+            WireEvent::Failed(Failure::lost(self.call.give_up(), self.pipe.signals.reason()))
         });
         self.finished = matches!(event, WireEvent::Answer(_) | WireEvent::Failed(_));
         event
@@ -262,15 +281,15 @@ impl PipeReply {
         self.pipe.post(text);
     }
 
-    /// Whether the request's first byte was written.
-    pub(super) fn sent(&self) -> Sent {
-        self.call.sent()
+    /// Gives the request up, and says whether its first byte was written.
+    pub(super) fn give_up(&self) -> Sent {
+        self.call.give_up()
     }
 }
 
 impl Drop for PipeReply {
     fn drop(&mut self) {
-        if self.finished || self.pipe.take(self.call.id).is_none() {
+        if self.finished || self.pipe.take(self.call.id).is_none() || self.call.give_up() == Sent::No {
             return;
         }
         let params = RawJson::of(&json!({ "requestId": self.call.id }));
@@ -333,20 +352,22 @@ mod tests {
     async fn losing_the_connection_ends_every_call_and_says_whether_it_was_sent() {
         let (pipe, mut frames) = pipe();
         let (mut written, mut queued) = (call(&pipe, 1), call(&pipe, 2));
-        frames.recv().await.unwrap().call.unwrap().start();
+        assert!(frames.recv().await.unwrap().call.unwrap().start());
         pipe.lose("the process exited");
         let WireEvent::Failed(failure) = written.next().await else { panic!("not failed") };
         assert_eq!(failure.sent, Sent::Maybe);
         let WireEvent::Failed(failure) = queued.next().await else { panic!("not failed") };
         assert_eq!(failure.sent, Sent::No);
+        assert!(!frames.recv().await.unwrap().call.unwrap().start(), "what was not sent is not sent later");
         assert!(pipe.start(&Outgoing::new(3, "x", None)).is_err());
     }
 
     #[tokio::test]
     async fn dropping_a_reply_cancels_the_request_under_the_backends_id() {
         let (pipe, mut frames) = pipe();
-        drop(call(&pipe, 41));
-        frames.recv().await.unwrap();
+        let reply = call(&pipe, 41);
+        assert!(frames.recv().await.unwrap().call.unwrap().start());
+        drop(reply);
         let cancel = frames.recv().await.unwrap().text;
         assert_eq!(
             cancel,

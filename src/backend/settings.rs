@@ -9,10 +9,10 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings};
+use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings, RetrySettings};
 use crate::units;
 
-use super::{ConnectionSettings, OAuthSettings};
+use super::{ConnectionSettings, OAuthSettings, ToolSettings};
 
 /// One backend, fully resolved: defaults applied, references replaced, combinations checked.
 #[derive(Debug, Clone)]
@@ -31,6 +31,10 @@ pub struct BackendSettings {
     pub restart: RestartSettings,
     /// Which calls share a connection.
     pub connections: ConnectionSettings,
+    /// How many calls may be made a second time.
+    pub retries: RetrySettings,
+    /// What single tools have instead, by glob over the backend's own names.
+    pub tools: BTreeMap<String, ToolSettings>,
 }
 
 impl TransportSettings {
@@ -54,6 +58,8 @@ impl BackendSettings {
             concurrency: ConcurrencySettings::default(),
             restart: RestartSettings::default(),
             connections: ConnectionSettings::default(),
+            retries: RetrySettings::default(),
+            tools: BTreeMap::new(),
         }
     }
 }

@@ -135,6 +135,10 @@ pub struct Wants {
     pub session: Option<u64>,
     /// The level of log messages that it asked for, if it did.
     pub log_level: Option<LogLevel>,
+    /// The tool that is called, by the backend's own name.
+    pub tool: Option<Arc<str>>,
+    /// When the call was made that this one repeats; none for a call that is made for the first time.
+    pub first_made: Option<tokio::time::Instant>,
 }
 
 /// How a call comes to its connection.

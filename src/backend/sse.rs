@@ -175,7 +175,9 @@ async fn post_frames(poster: Poster, mut frames: mpsc::Receiver<Frame>, pipe: Pi
 }
 
 async fn deliver(poster: Poster, text: Bytes, call: CallRef, pipe: Pipe) {
-    call.start();
+    if !call.start() {
+        return;
+    }
     if let Err(failure) = poster.post(text).await {
         pipe.fail(call.id, failure);
     }

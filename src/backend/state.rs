@@ -48,6 +48,29 @@ impl State {
         }
     }
 
+    /// The connection, unless it has just been lost.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn connection(&self) -> Result<Arc<Connection>, Failure> {
+        match self {
+            Self::Ready(Ready(connection)) if connection.signals().is_lost() => {
+                Err(Failure::unavailable(format!("the backend is down: {}", connection.signals().reason())))
+            }
+            Self::Ready(Ready(connection)) => Ok(Arc::clone(connection)),
+            other => Err(other.refusal()),
+        }
+    }
+
+    /// Whether there will be no connection before `deadline`.
+    pub(super) fn stays_so_until(&self, deadline: Instant) -> bool {
+        match self {
+            Self::Down { retry_at, .. } => retry_at.is_some_and(|at| at > deadline),
+            Self::Stopped => true,
+            Self::Connecting | Self::Ready(_) => false,
+        }
+    }
+
     /// Why a call cannot be sent now.
     pub(super) fn refusal(&self) -> Failure {
         match self {

@@ -58,8 +58,8 @@ async fn write_frames(
             frame = frames.recv() => frame,
         };
         let Some(frame) = frame else { return write_rest(writer, frames).await };
-        if let Some(call) = &frame.call {
-            call.start();
+        if frame.call.as_ref().is_some_and(|call| !call.start()) {
+            continue;
         }
         let written = tokio::select! {
             written = write_line(&mut writer, &frame.text) => written,

@@ -55,4 +55,6 @@ pub struct ExposureSettings {
     pub description: BTreeMap<String, String>,
     /// Check a call's arguments against the tool's schema before the backend sees them.
     pub validate_arguments: bool,
+    /// Globs over local tool names that other settings are for; one that fits nothing is warned of.
+    pub tools: Vec<String>,
 }

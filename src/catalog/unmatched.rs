@@ -23,6 +23,9 @@ pub(super) fn check(part: &Part<'_>, warnings: &mut Warnings) {
             warn(setting, pattern);
         }
     }
+    for pattern in settings.tools.iter().filter(|pattern| !Pattern::new(pattern).matches_any(&tools)) {
+        warn("tools", pattern);
+    }
     for local in settings.rename.keys().filter(|local| !named.contains(*local)) {
         warn("rename", local);
     }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{ConnectionSettings, OAuthSettings, TimeoutSettings};
+use crate::backend::{ConnectionSettings, OAuthSettings, TimeoutSettings, ToolSettings};
 use crate::catalog::CatalogSettings;
-use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings};
+use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings, RetrySettings};
 use crate::server::{AdminSettings, ClientSettings, ServerSettings};
 use crate::telemetry::LogSettings;
 
@@ -60,6 +60,8 @@ pub(crate) struct DefaultsSection {
     restart: RestartSettings,
     /// Which calls share a connection.
     connections: ConnectionSettings,
+    /// How many calls may be made a second time.
+    retries: RetrySettings,
     /// Check a call's arguments against the tool's schema before the backend sees them.
     validate_arguments: bool,
 }
@@ -112,6 +114,10 @@ pub(crate) struct BackendSection {
     pub(crate) restart: RestartSettings,
     /// Which calls share a connection.
     pub(crate) connections: ConnectionSettings,
+    /// How many calls may be made a second time.
+    pub(crate) retries: RetrySettings,
+    /// What single tools have instead, by glob over the backend's own names; the most exact one wins.
+    pub(crate) tools: BTreeMap<String, ToolSettings>,
 }
 
 /// The transports, in every spelling that clients' own files use.

@@ -78,6 +78,7 @@ fn backend(
     let (identity, revision) = (identity(&section, free_port), revision(&section, free_port));
     let transport =
         transport(&section, directory).ok_or_else(|| format!("backend `{name}` has no usable transport"))?;
+    let tools = section.tools.keys().cloned().collect();
     Ok(BackendConfig {
         settings: BackendSettings {
             name: name.to_owned(),
@@ -87,6 +88,8 @@ fn backend(
             concurrency: section.concurrency,
             restart: section.restart,
             connections: section.connections,
+            retries: section.retries,
+            tools: section.tools,
         },
         exposure: ExposureSettings {
             backend: name.to_owned(),
@@ -96,6 +99,7 @@ fn backend(
             rename: section.rename,
             description: section.description,
             validate_arguments: section.validate_arguments,
+            tools,
         },
         revision,
         identity,

@@ -16,6 +16,10 @@ mod keys;
 mod news;
 mod reload;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod simulation;
+
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -30,8 +34,7 @@ use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::{Vault, kill_all};
-use crate::backend::{kill_all, start_guardian};
+use crate::backend::{Vault, kill_all, start_guardian};
 use crate::catalog::{KeptListing, load};
 use crate::config::Config;
 use crate::router::{Fleet, Router};

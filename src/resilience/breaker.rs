@@ -200,6 +200,12 @@ impl Breaker {
         }
     }
 
+    /// Whether the place of a probe is taken.
+    #[cfg(test)]
+    pub(super) fn is_probed(&self) -> bool {
+        matches!(self.state, State::HalfOpen { probe: Some(_), .. })
+    }
+
     fn ticket(&self, probe: bool) -> Ticket {
         Ticket { generation: self.generation, probe }
     }

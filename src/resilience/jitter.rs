@@ -8,8 +8,21 @@ use std::time::Duration;
 /// Good enough to spread waits, and not for secrets: every [`RandomState`] carries fresh keys.
 pub fn jitter() -> f64 {
     const MANTISSA: u64 = 1 << 53;
+    #[cfg(test)]
+    if let Some(share) = FIXED.get() {
+        return share;
+    }
     let random = RandomState::new().build_hasher().finish();
     (random % MANTISSA) as f64 / MANTISSA as f64
+}
+
+#[cfg(test)]
+thread_local!(static FIXED: std::cell::Cell<Option<f64>> = const { std::cell::Cell::new(None) });
+
+/// Makes every share on this thread the same, so that what a seed began can be played again.
+#[cfg(test)]
+pub(crate) fn fix_jitter(share: f64) {
+    FIXED.set(Some(share));
 }
 
 /// Shortens `nominal` by up to a half: all of it at `jitter` 0, half of it at 1.

@@ -10,6 +10,7 @@
 //! | `bulkhead.rs` | how many calls may one backend hold at a time? |
 //! | `backoff.rs` | how long until the next attempt to connect? |
 //! | `crash_loop.rs` | when is starting a process again of no use? |
+//! | `budget.rs` | may one more call be made again? |
 //! | `wait.rs` | how much of a wait is left? |
 //! | `jitter.rs` | how are simultaneous waits spread out? |
 //! | `settings.rs` | what can an operator set? |
@@ -23,6 +24,7 @@
 
 mod backoff;
 mod breaker;
+mod budget;
 mod bulkhead;
 mod crash_loop;
 mod jitter;
@@ -38,11 +40,14 @@ mod model;
 
 pub use backoff::Backoff;
 pub use breaker::{Breaker, Ticket, Verdict};
+pub use budget::RetryBudget;
 pub use bulkhead::{Bulkhead, Busy, Place};
 pub use crash_loop::CrashLoop;
+#[cfg(test)]
+pub(crate) use jitter::fix_jitter;
 pub use jitter::jitter;
 pub use permit::{Permit, SharedBreaker};
 pub use refused::{Reason, Refused};
-pub use settings::{BreakerSettings, ConcurrencySettings, RestartSettings};
+pub use settings::{BreakerSettings, ConcurrencySettings, RestartSettings, RetrySettings};
 pub use transition::{BreakerState, Cause, Transition};
 pub use window::{Counts, Window};

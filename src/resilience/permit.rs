@@ -38,6 +38,12 @@ impl SharedBreaker {
         self.0.lock().reset()
     }
 
+    /// Whether the place of a probe is taken.
+    #[cfg(test)]
+    pub(crate) fn is_probed(&self) -> bool {
+        self.0.lock().is_probed()
+    }
+
     /// The circuit at `now`.
     pub fn state(&self, now: Instant) -> BreakerState {
         self.0.lock().state(now)

@@ -93,3 +93,22 @@ impl Default for RestartSettings {
         }
     }
 }
+
+/// How many calls may be made a second time, so that an ill backend is not made worse. Only what was not sent is
+/// made again, and what an operator says may run twice; each once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrySettings {
+    /// Retries for each call, 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub share: f64,
+    /// Retries a second on top of that.
+    #[schemars(range(max = 1_000_000))]
+    pub per_second: u32,
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self { share: 0.2, per_second: 3 }
+    }
+}

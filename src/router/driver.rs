@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::backend::{Admission, Call, CallEvent, Failure, Wants};
 use crate::protocol::tasks::is_created;
 use crate::protocol::{ClientCapabilities, Era, RawJson, Routed, RpcError, code};
@@ -35,6 +37,10 @@ pub(super) struct Calling {
     pub target: Target,
     /// How often the backend has asked for input before this call.
     pub rounds: u32,
+    /// Whether the client has heard anything of it.
+    pub heard: bool,
+    /// How the call failed that this one repeats.
+    pub first: Option<Failure>,
 }
 
 pub(super) struct Driver {
@@ -91,6 +97,13 @@ impl Driver {
 
     /// Makes a call of the target.
     pub(super) async fn call(&mut self, target: Target, rounds: u32) -> Option<Event> {
+        match self.admit(&target, None).await {
+            Ok(admission) => self.begin(admission, target, rounds, None),
+            Err(failure) => Some(self.fail(self.failure(&failure, &target))),
+        }
+    }
+
+    async fn admit(&self, target: &Target, first_made: Option<Instant>) -> Result<Admission, Failure> {
         let caller = &self.inbound.caller;
         let wants = Wants {
             era: caller.revision.era(),
@@ -99,20 +112,46 @@ impl Driver {
             principal: caller.principal.shared_name(),
             session: caller.session.map(SessionId::number),
             log_level: caller.asked_level,
+            tool: target.tool.as_ref().map(|_| Arc::clone(&target.route.local)),
+            first_made,
         };
-        match self.router.admit(&target.route.backend, &wants).await {
-            Ok(admission) => {
-                let id = admission.draw_id();
-                let params = hop::outward(&target, &self.inbound, admission.revision(), id);
-                let param_headers = target.tool.as_ref().map(|tool| Arc::clone(&tool.param_headers));
-                let method = self.inbound.routed.method();
-                let as_task = tasks::is_wanted(&target, &self.inbound) && admission.takes_tasks();
-                let begin = if as_task { Admission::call_as_task } else { Admission::call };
-                let call = begin(admission, id, method, params, param_headers.unwrap_or_default());
-                self.stage = Stage::Calling(Box::new(Calling { call, target, rounds }));
-                None
+        self.router.admit(&target.route.backend, &wants).await
+    }
+
+    fn begin(
+        &mut self,
+        admission: Admission,
+        target: Target,
+        rounds: u32,
+        first: Option<Failure>,
+    ) -> Option<Event> {
+        let id = admission.draw_id();
+        let params = hop::outward(&target, &self.inbound, admission.revision(), id);
+        let param_headers = target.tool.as_ref().map(|tool| Arc::clone(&tool.param_headers));
+        let method = self.inbound.routed.method();
+        let as_task = tasks::is_wanted(&target, &self.inbound) && admission.takes_tasks();
+        let begin = if as_task { Admission::call_as_task } else { Admission::call };
+        let call = begin(admission, id, method, params, param_headers.unwrap_or_default());
+        self.stage = Stage::Calling(Box::new(Calling { call, target, rounds, heard: false, first }));
+        None
+    }
+
+    /// Makes a call once more that its backend did not get, or that may run twice; nobody has heard of it yet.
+    async fn failed(&mut self, calling: Calling, failure: Failure) -> Option<Event> {
+        let Calling { call, target, rounds, heard, first } = calling;
+        let failure = failure.after(first.as_ref());
+        if heard || !call.may_repeat(&failure) {
+            return Some(self.fail(self.failure(&failure, &target)));
+        }
+        let first_made = call.first_made();
+        // What it holds of the backend is needed for the next one.
+        drop(call);
+        match self.admit(&target, Some(first_made)).await {
+            Ok(admission) => self.begin(admission, target, rounds, Some(failure)),
+            Err(refusal) => {
+                let failure = failure.retry_after(refusal.retry_after);
+                Some(self.fail(self.failure(&failure, &target)))
             }
-            Err(failure) => Some(self.fail(self.failure(&failure, &target))),
         }
     }
 
@@ -153,13 +192,22 @@ impl Driver {
         };
         match event {
             CallEvent::Notification { method, params } => {
+                let event = hop::notification(&method, params, &self.inbound.caller);
+                calling.heard |= event.is_some();
                 self.stage = Stage::Calling(calling);
-                hop::notification(&method, params, &self.inbound.caller)
+                event
             }
-            CallEvent::Question { id, method, params } => self.question(calling, id, method, params).await,
-            CallEvent::Task(told) => self.task_stands(calling, told),
+            CallEvent::Question { id, method, params } => {
+                calling.heard = true;
+                self.question(calling, id, method, params).await
+            }
+            CallEvent::Task(told) => {
+                // From now on it is known to run.
+                calling.heard = true;
+                self.task_stands(calling, told)
+            }
             CallEvent::Answer(outcome) => self.answered(*calling, outcome),
-            CallEvent::Failed(failure) => Some(self.fail(self.failure(&failure, &calling.target))),
+            CallEvent::Failed(failure) => self.failed(*calling, failure).await,
         }
     }
 

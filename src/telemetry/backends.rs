@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::names::{
     BACKEND_ENTRIES, BACKEND_RESTARTS, BACKEND_STATE, BREAKER_STATE, BREAKER_TRANSITIONS, CATALOG_FETCHED,
-    CATALOG_TOKENS,
+    CATALOG_TOKENS, RETRIES,
 };
 use super::recorder::{counter, gauge};
 
@@ -74,6 +74,7 @@ pub struct Entries {
 /// as an increase.
 pub fn begin(backend: &str) {
     counter(&BACKEND_RESTARTS, [backend]).increment(0);
+    counter(&RETRIES, [backend]).increment(0);
     for to in [Circuit::Closed, Circuit::HalfOpen, Circuit::Open] {
         counter(&BREAKER_TRANSITIONS, [backend, to.as_str()]).increment(0);
     }
@@ -88,6 +89,11 @@ pub fn state(backend: &str, state: BackendState) {
 /// Counts an attempt to connect or launch again after a loss.
 pub fn restarted(backend: &str) {
     counter(&BACKEND_RESTARTS, [backend]).increment(1);
+}
+
+/// Counts a call that is made a second time.
+pub fn retried(backend: &str) {
+    counter(&RETRIES, [backend]).increment(1);
 }
 
 /// Shows the circuit in a state it did not change to just now: the first one.

@@ -71,6 +71,8 @@ declare! {
         "1 for the state the backend is in, 0 for the others: connecting, ready, down, stopped."
     Counter Count BACKEND_RESTARTS "switchyard_backend_restarts_total" ["backend"]
         "Attempts to connect or launch the backend again after it was lost."
+    Counter Count RETRIES "switchyard_retries_total" ["backend"]
+        "Calls made a second time: nothing had been sent, or their tool may run twice."
     Gauge Count BACKEND_ENTRIES "switchyard_backend_entries" ["backend", "kind"]
         "Entries of the backend in the catalog: tools, prompts, resources, resource_templates."
     Gauge Seconds CATALOG_FETCHED "switchyard_catalog_fetch_timestamp_seconds" ["backend"]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -19,6 +19,7 @@ use super::super::signals::answer_to;
 use super::super::wire::{Outgoing, WireEvent};
 use super::super::{Failure, FailureKind, MAX_MESSAGE_BYTES, Sent};
 use super::client::Response;
+use super::status::refusal;
 use super::{Hop, HttpConnection};
 
 /// Neither side is to blame, so the breaker learns nothing.
@@ -276,7 +277,7 @@ impl HttpReply {
         {
             return response.into();
         }
-        WireEvent::Failed(by_status(status, retry_after(self.response.headers())))
+        WireEvent::Failed(refusal(status, self.response.headers()))
     }
 }
 
@@ -288,33 +289,6 @@ async fn beside(aside: &mut Option<mpsc::Receiver<WireEvent>>) -> WireEvent {
         // Another call has the session now.
         None => std::future::pending().await,
     }
-}
-
-fn by_status(status: StatusCode, retry_after: Option<Duration>) -> Failure {
-    let described = format!("the backend answered HTTP {status}");
-    if status.is_redirection() {
-        return Failure::unavailable(format!(
-            "{described}: redirects are not followed; configure the URL it points to"
-        ))
-        .with_status(status.as_u16());
-    }
-    let mut failure = match status.as_u16() {
-        401 | 403 => {
-            Failure::unavailable(format!("{described}: it does not accept the gateway's credentials"))
-        }
-        404 | 405 => Failure::unavailable(format!("{described}: is the URL right?")),
-        429 | 503 => Failure::unavailable(described),
-        400..=499 => Failure::new(FailureKind::Malformed, Sent::No, described),
-        _ => Failure::lost(Sent::Maybe, described),
-    };
-    failure.rate_limited = status == StatusCode::TOO_MANY_REQUESTS;
-    failure.retry_after(retry_after).with_status(status.as_u16())
-}
-
-/// `Retry-After` in seconds; its date form is left alone.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 pub(in super::super) fn is_event_stream(headers: &HeaderMap) -> bool {

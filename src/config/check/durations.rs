@@ -41,15 +41,32 @@ pub(super) fn check(policies: &Node, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Checks the deadlines of single tools against each other, and against the backend's where one is not set.
+pub(super) fn check_tools(backend: &Node, findings: &mut Vec<Finding>) {
+    let [order, ..] = orders();
+    let own = backend.get("timeouts");
+    for tool in backend.get("tools").map(Node::entries).unwrap_or_default() {
+        if let Some(timeouts) = tool.value.get("timeouts") {
+            findings.extend(order.check_with(timeouts, own));
+        }
+    }
+}
+
 impl Order {
     fn check(&self, section: &Node) -> Option<Finding> {
-        let (less, more) = (section.get(self.less.0), section.get(self.more.0));
+        self.check_with(section, None)
+    }
+
+    /// What `section` does not have is taken from `under`.
+    fn check_with(&self, section: &Node, under: Option<&Node>) -> Option<Finding> {
+        let of = |key| section.get(key).or_else(|| under?.get(key));
+        let (less, more) = (of(self.less.0), of(self.more.0));
         let low = less.map_or(Some(self.less.1), duration)?;
         let high = more.map_or(Some(self.more.1), duration)?;
         if low <= high {
             return None;
         }
-        let place = less.or(more)?;
+        let place = section.get(self.less.0).or_else(|| section.get(self.more.0))?;
         let message =
             format!("{} is longer than {}", told(self.less.0, low, less), told(self.more.0, high, more),);
         let suggestion = format!("lower `{}` or raise `{}`", self.less.0, self.more.0);

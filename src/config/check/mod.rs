@@ -26,6 +26,7 @@ pub(crate) fn all(root: &Node, findings: &mut Vec<Finding>) {
         transport::check(backend, findings);
         auth::check(backend, findings);
         durations::check(&backend.value, findings);
+        durations::check_tools(&backend.value, findings);
     }
 }
 

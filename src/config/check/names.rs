@@ -22,6 +22,8 @@ pub(super) fn check(backends: &[Entry], findings: &mut Vec<Finding>) {
             let globs = backend.value.get(key).map(Node::items).unwrap_or_default();
             findings.extend(globs.iter().filter_map(|glob| bad_glob(key, glob, backend)));
         }
+        let tools = backend.value.get("tools").map(Node::entries).unwrap_or_default();
+        findings.extend(tools.iter().filter_map(|tool| bad_tool(tool, backend)));
         renames(backend, findings);
     }
 }
@@ -73,6 +75,12 @@ fn bad_glob(key: &str, glob: &Node, backend: &Entry) -> Option<Finding> {
     let reason = if is_literal(glob) { format!(": {}", error.kind()) } else { String::new() };
     let message = format!("bad pattern in {}{reason}", of(key, backend));
     Some(Finding::new(glob.span, message))
+}
+
+fn bad_tool(tool: &Entry, backend: &Entry) -> Option<Finding> {
+    let error = Glob::new(&tool.key).err()?;
+    let message = format!("bad pattern in {}: {}", of("tools", backend), error.kind());
+    Some(Finding::new(tool.span, message))
 }
 
 fn renames(backend: &Entry, findings: &mut Vec<Finding>) {

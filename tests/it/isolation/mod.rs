@@ -3,5 +3,6 @@
 mod breaker;
 mod garbage;
 mod killed;
+mod retries;
 mod silent;
 mod start;

@@ -46,6 +46,8 @@ pub(crate) enum Answer {
     Http(u16, String),
     /// A refusal, and its `WWW-Authenticate`.
     Challenge(u16, String),
+    /// Any status, with a header.
+    Headed(u16, (&'static str, &'static str)),
     /// Whole messages as events, until the sender is dropped.
     Events(Receiver<String>),
     /// The end of the connection.
@@ -84,6 +86,27 @@ impl RawBackend {
         script: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::serve(listener, speaks, tools, true, script)
+    }
+
+    /// The same, on a listener. Each connection is closed after one response, so that none is left to be reused
+    /// once the backend is gone.
+    pub(crate) fn start_on(
+        listener: TcpListener,
+        speaks: Speaks,
+        tools: &str,
+        script: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(listener, speaks, tools, false, script)
+    }
+
+    fn serve(
+        listener: TcpListener,
+        speaks: Speaks,
+        tools: &str,
+        keep_alive: bool,
+        script: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let peer = Arc::new(Peer {
@@ -92,7 +115,7 @@ impl RawBackend {
             script: Box::new(script),
             asked: Arc::clone(&asked),
         });
-        Self { url, asked, task: tokio::spawn(accept(listener, peer)) }
+        Self { url, asked, task: tokio::spawn(accept(listener, peer, keep_alive)) }
     }
 
     /// A line of configuration for it.
@@ -124,7 +147,7 @@ struct Peer {
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
-async fn accept(listener: TcpListener, peer: Arc<Peer>) {
+async fn accept(listener: TcpListener, peer: Arc<Peer>, keep_alive: bool) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let peer = Arc::clone(&peer);
@@ -132,9 +155,8 @@ async fn accept(listener: TcpListener, peer: Arc<Peer>) {
             let peer = Arc::clone(&peer);
             async move { peer.answer(request).await }
         });
-        let connection =
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        connections.spawn(connection);
+        let mut http = hyper::server::conn::http1::Builder::new();
+        connections.spawn(http.keep_alive(keep_alive).serve_connection(TokioIo::new(stream), service));
     }
 }
 
@@ -161,6 +183,11 @@ impl Peer {
                 let mut refusal = respond(status, "application/json", Body::of(String::new()));
                 refusal.headers_mut().insert("www-authenticate", value.parse().unwrap());
                 refusal
+            }
+            Answer::Headed(status, (name, value)) => {
+                let mut response = respond(status, "application/json", Body::of(String::new()));
+                response.headers_mut().insert(name, value.parse().unwrap());
+                response
             }
             Answer::Events(events) => respond(200, "text/event-stream", Body::Events(events)),
             Answer::HangUp => return Err(io::Error::other("as the script says")),
