@@ -49,7 +49,9 @@ class Person:
     def ready(self) -> bool:
         deadline = time.monotonic() + (NEXT_SECONDS if self.times else FIRST_SECONDS)
         while time.monotonic() < deadline:
-            if self.mock().get("state") == "ready":
+            # The catalog follows a moment after the state; every mock that wants OAuth has a tool.
+            mock = self.mock()
+            if mock.get("state") == "ready" and mock["tools"]:
                 return True
             # After a connection this is still said until the gateway notices.
             if self.is_wanted() and not self.times:
