@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::backend::{GrantType, TransportSettings};
+use crate::backend::TransportSettings;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What references stand for in the fixtures; none of it may be shown.
@@ -159,7 +159,8 @@ fn a_backend_is_as_its_entry_says() {
     let auth = |name| backend(&config, name).settings.transport.remote().unwrap().auth.clone();
     assert!(auth("zeta").is_none(), "what to send is settled");
     assert_eq!(auth("person").unwrap().callback_port, Some(8585));
-    assert_eq!(auth("machine").unwrap().grant, GrantType::ClientCredentials);
+    let machine = auth("machine").unwrap();
+    assert_eq!(machine.client_secret.unwrap().expose_secret(), "s3cr3t-token");
     assert!(!format!("{config:?}").contains(SECRET));
     let folder = Path::new(ROOT).join("tests/config/valid");
     assert_eq!(process.cwd, folder.join("work"));

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from clients import Legacy, Modern, RpcError  # noqa: E402
-from matrix.processes import Process, backends, backends_ready, end_in_order, free_port  # noqa: E402
+from matrix.processes import Process, backends, backends_ready, end_in_order, free_port, settled  # noqa: E402
 from person import COMMAND, Person, settings as auth_settings  # noqa: E402
 from values import of_schema  # noqa: E402
 
@@ -47,6 +47,7 @@ def main() -> int:
                 gateway.wait_for("the gateway", lambda: backends(admin))
                 return use_connected(client, Person(command, admin), context)
             gateway.wait_for("the gateway", lambda: backends_ready(admin, {"mock"}))
+            settled(admin, "mock")
             use(client, context)
     return 0
 

@@ -11,6 +11,7 @@ import urllib.request
 
 READY_SECONDS = 30
 STOP_SECONDS = 5
+SETTLE_SECONDS = 1
 
 
 def end_in_order() -> None:
@@ -74,6 +75,13 @@ def backends(admin_port: int) -> dict[str, dict]:
             return {backend["name"]: backend for backend in json.load(answer)["backends"]}
     except OSError:
         return {}
+
+
+def settled(admin_port: int, name: str) -> None:
+    """Waits for the tools of a backend that is ready, which follow a moment after; some have none."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline and not backends(admin_port).get(name, {}).get("tools"):
+        time.sleep(0.05)
 
 
 def backends_ready(admin_port: int, names: set[str]) -> bool:

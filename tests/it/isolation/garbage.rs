@@ -81,12 +81,18 @@ async fn of_many_answers_the_first_that_fits_counts() {
 
 #[tokio::test]
 async fn a_refusal_of_the_gateways_credentials_says_so_and_quotes_nothing() {
-    let (_backend, yard) =
-        scene(Speaks::Modern, |_| Answer::Http(401, "token s3cret is wrong".to_owned())).await;
-    let failure = Client::modern(&yard.url).call("raw__echo", "{}").await.failure();
-    assert_eq!(failure["error"], "backend_unavailable");
-    assert!(failure["message"].as_str().unwrap().contains("credentials"), "{failure}");
-    assert!(!failure.to_string().contains("s3cret"));
+    let told = [
+        (401, "not_connected", "run `switchyard connect raw`"),
+        (403, "backend_unavailable", "does not accept the gateway's credentials"),
+    ];
+    for (status, error, advice) in told {
+        let refusal = move |_: &str| Answer::Http(status, "token s3cret is wrong".to_owned());
+        let (_backend, yard) = scene(Speaks::Modern, refusal).await;
+        let failure = Client::modern(&yard.url).call("raw__echo", "{}").await.failure();
+        assert_eq!(failure["error"], error);
+        assert!(failure["message"].as_str().unwrap().contains(advice), "{failure}");
+        assert!(!failure.to_string().contains("s3cret"));
+    }
 }
 
 #[tokio::test]
