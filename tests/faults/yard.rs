@@ -42,10 +42,19 @@ pub(crate) struct Yard {
 impl Yard {
     /// The eight, in front of them the gateway, all well.
     pub(crate) async fn start(binary: &Path) -> Self {
+        Self::start_with(binary, SETTINGS).await
+    }
+
+    /// The same, with the hold after crashes that ships.
+    pub(crate) async fn start_holding(binary: &Path) -> Self {
+        Self::start_with(binary, &SETTINGS.replace(", hold: 1s", "")).await
+    }
+
+    async fn start_with(binary: &Path, settings: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let leashes = Leashes::new(directory.path());
         let peers = peers(&leashes).await;
-        let config = config(SETTINGS, &peers, &leashes);
+        let config = config(settings, &peers, &leashes);
         std::fs::write(directory.path().join("gateway.yaml"), config).unwrap();
         let gateway = Gateway::start(binary, directory.path()).await;
         if let Err(ill) = gateway.all_well(HEALING).await {

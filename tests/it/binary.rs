@@ -61,7 +61,7 @@ async fn the_shipped_configuration_serves_and_sigterm_ends_it_with_nothing_left(
     assert!(counted.is_some_and(|line| line.ends_with(" 1")), "{metrics}");
 
     let processes = children(serving.pid());
-    assert_eq!(processes.len(), 4, "one process for each backend, and the guardian");
+    assert_eq!(processes.len(), 3, "one process for each backend");
     serving.terminate();
     assert_eq!(serving.ended().await.code(), Some(0), "{}", serving.log());
     eventually("the end of all of them", async || processes.iter().all(|pid| !is_alive(*pid)).then_some(()))

@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::process::Signal;
 
 use super::{prolific, sleeping, some_time};
-use crate::support::process::{Serving, children, is_alive, signal};
+use crate::support::process::{Serving, guardian, is_alive, signal};
 use crate::support::{Client, Yard, eventually};
 
 fn write(directory: &Path, entry: &str) {
@@ -31,14 +31,6 @@ async fn serving(directory: &Path, sleep: u64) -> (Serving, u32) {
 async fn nothing_left(server: u32, sleep: u64) {
     eventually("the end of the server", async || (!is_alive(server)).then_some(())).await;
     eventually("the end of what it started", async || sleeping(sleep).is_empty().then_some(())).await;
-}
-
-fn guardian(gateway: u32) -> Option<u32> {
-    let is_guardian = |pid: &u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.ends_with(b"\0guard\0")
-    };
-    children(gateway).into_iter().find(is_guardian)
 }
 
 #[tokio::test]

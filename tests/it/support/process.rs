@@ -97,8 +97,22 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
 }
 
-/// The children of a process, as the kernel knows them.
+/// The processes of a gateway's backends: its children but the guardian.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
+    all_children(parent).into_iter().filter(|pid| !is_guardian(*pid)).collect()
+}
+
+/// What would end a gateway's children if it were killed.
+pub(crate) fn guardian(gateway: u32) -> Option<u32> {
+    all_children(gateway).into_iter().find(|pid| is_guardian(*pid))
+}
+
+fn is_guardian(pid: u32) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().ends_with(b"\0guard\0")
+}
+
+/// As the kernel knows them.
+fn all_children(parent: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{parent}/task"));
     let lists = tasks
         .into_iter()
