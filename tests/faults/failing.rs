@@ -36,7 +36,7 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
     }
     report.section("A child that crashes at every start", "");
     report.columns(&["seconds", "starts", "processes left", "zombies"]);
-    crashing(&yard, report).await;
+    crashing(&Yard::start_holding(&plan.binary).await, report).await;
 }
 
 async fn failing(plan: &Plan, yard: &Yard, report: &mut Report) {
