@@ -44,6 +44,8 @@ async def same_tools(own, relayed):
     missing, foreign = own.keys() - relayed.keys(), relayed.keys() - own.keys()
     expect(not missing and not foreign, f"missing: {sorted(missing)}, not its own: {sorted(foreign)}")
     for name, tool in own.items():
+        # Whether it runs as a task is between the gateway and the server: see docs/bridging.md.
+        tool = {member: value for member, value in tool.items() if member != "execution"}
         expect(relayed[name] == tool, f"{name} is\n{relayed[name]}\ninstead of\n{tool}")
 
 

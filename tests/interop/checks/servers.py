@@ -71,7 +71,9 @@ def npm(place):
         bad=Call("get-sum", {"a": "two", "b": 40}, "expected number"),
     )
     origin = "npm server-everything"
-    yield Server("everything", f"{origin}, stdio", stdio(place.node, everything), **asked)
+    # It is killed so often on purpose that it would be held.
+    victim = {**stdio(place.node, everything), "restart": {"hold": "1s"}}
+    yield Server("everything", f"{origin}, stdio", victim, **asked)
     for way, port, path in (("streamableHttp", http, "/mcp"), ("sse", sse, "/sse")):
         kind = "http" if path == "/mcp" else "sse"
         yield Server(
