@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use aws_lc_rs::rand;
 use memchr::memmem;
@@ -14,6 +15,9 @@ use rustix::process::{Pid, Signal, kill_process};
 pub(super) const VARIABLE: &str = "SWITCHYARD_CHILD";
 /// A process may start another one while it is being looked for.
 const ROUNDS: usize = 10;
+/// One that is just becoming another program shows no environment for a moment: nothing is gone before two
+/// looks in a row, this far apart, have found nothing.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// This gateway's own part of every mark.
 static OWN: LazyLock<String> = LazyLock::new(|| {
@@ -52,18 +56,24 @@ impl Mark {
         &self.0
     }
 
-    /// Kills every process with this mark that can be found, and says how many there were.
-    pub(super) fn kill(&self) -> usize {
-        let mut killed = 0;
+    /// Kills every process with this mark that can be found. Blocks for at least 10 ms.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "called where blocking is allowed, or nothing runs any more"
+    )]
+    pub(super) fn kill(&self) {
+        let mut in_vain = 0;
         for _ in 0..ROUNDS {
             let found = self.processes();
-            if found.is_empty() {
+            in_vain = if found.is_empty() { in_vain + 1 } else { 0 };
+            if in_vain == 2 {
                 break;
             }
-            killed += found.into_iter().filter(|pid| kill_process(*pid, Signal::KILL).is_ok()).count();
-            std::thread::yield_now();
+            for pid in found {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            std::thread::sleep(BETWEEN_LOOKS);
         }
-        killed
     }
 
     fn processes(&self) -> Vec<Pid> {

@@ -36,7 +36,7 @@ async fn it_is_started_five_times_and_then_held_with_a_reason_until_somebody_say
     for pid in starts(&file) {
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{pid} was not reaped");
     }
-    assert!(sleeping(sleep).is_empty(), "what it started is left");
+    eventually("the end of all that it started", async || sleeping(sleep).is_empty().then_some(())).await;
     let refused = Client::modern(&yard.url).call("crashing__x", "{}").await;
     assert!(refused.error.unwrap().contains("has not been reached"));
 
