@@ -1,7 +1,9 @@
 //! How do the events of a routed call reach the client?
 //!
-//! As plain JSON where the answer is the first event, else as an event stream from the first event on, or
-//! from when the call has been silent for so long that something on the way might close the connection.
+//! As plain JSON where the answer is the first event, else as an event stream: from the first event on, or from
+//! when the call has been silent for too long. A client that is told how to come back to its stream
+//! (MCP 2025-11-25, basic/transports, sending messages to the server) is told so after a moment; for any other,
+//! too long is when something on the way might close the connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use tokio::time::{Timeout, timeout};
 use super::events::{EventWriter, Events};
 use super::replay::Purpose;
 use super::respond::{self, Body, json};
-use super::resumable::Stream;
+use super::resumable::{Stream, is_primed};
 use super::sessions::HttpSession;
 use crate::protocol::{Era, Id, RawJson, code, frame};
 use crate::router::{Event, Exchange};
@@ -22,6 +24,9 @@ use crate::server::answers::with_result_type;
 use crate::server::calls::Call;
 use crate::server::caught::next_event;
 use crate::server::error::status_of;
+
+/// How long a client that can come back waits for a plain answer.
+const MOMENT: Duration = Duration::from_millis(250);
 
 /// One routed call on its way to one client.
 pub(super) struct Relay {
@@ -48,7 +53,8 @@ impl Relay {
         let mut kept = Kept { relay: Some(self), server };
         loop {
             let Some(relay) = kept.relay.as_mut() else { return respond::empty(StatusCode::ACCEPTED) };
-            let step = relay.first().await;
+            let patience = if accepts_events { relay.patience() } else { relay.keep_alive };
+            let step = relay.first(patience).await;
             let answer = match step {
                 Step::Event(Event::Answer(answer)) => answer,
                 Step::Cancelled => return kept.stream(Step::Cancelled),
@@ -61,9 +67,15 @@ impl Relay {
         }
     }
 
+    /// How long the call may be silent before it is answered with a stream.
+    fn patience(&self) -> Duration {
+        let is_primed = self.session.as_ref().is_some_and(|session| is_primed(&session.session));
+        if is_primed { MOMENT.min(self.keep_alive) } else { self.keep_alive }
+    }
+
     /// What happens before anything was sent: a panic is left to whoever picks the status.
-    async fn first(&mut self) -> Step {
-        Self::watch(timeout(self.keep_alive, self.exchange.next()), self.call.as_ref()).await
+    async fn first(&mut self, patience: Duration) -> Step {
+        Self::watch(timeout(patience, self.exchange.next()), self.call.as_ref()).await
     }
 
     /// What happens next.

@@ -18,6 +18,7 @@ use super::events::{EventWriter, Events};
 use super::replay::{EventId, PATIENCE, Purpose, Replay};
 use super::sessions::HttpSession;
 use crate::protocol::{Revision, write_comment, write_priming};
+use crate::server::session::Session;
 
 /// When a client whose connection broke should be back, in milliseconds.
 const RETRY_MS: u64 = 1000;
@@ -133,7 +134,7 @@ impl Stream {
     pub(super) fn open(session: Arc<HttpSession>, purpose: Purpose) -> (Self, Events) {
         let mut state = session.streams.state.lock();
         let number = state.replay.open();
-        let is_primed = session.session.revision >= Revision::V2025_11_25;
+        let is_primed = is_primed(&session.session);
         let beginning = EventId { purpose, stream: number, number: 0 };
         let (reader, events) = Reader::new(is_primed.then(|| priming(beginning)).into_iter().collect());
         state.readers.insert(number, reader);
@@ -190,6 +191,12 @@ impl Drop for Stream {
         state.readers.remove(&self.number);
         state.replay.end(self.number, Instant::now());
     }
+}
+
+/// Whether the client of `session` knows a first event that only says how to come back (MCP 2025-11-25,
+/// basic/transports).
+pub(super) fn is_primed(session: &Session) -> bool {
+    session.revision >= Revision::V2025_11_25
 }
 
 fn priming(beginning: EventId) -> Bytes {

@@ -156,6 +156,29 @@ async fn ids_are_for_sessions_and_a_stream_begins_with_one_only_where_that_is_kn
 }
 
 #[tokio::test]
+async fn a_client_is_told_early_how_to_come_back_for_an_answer_that_takes_its_time() {
+    let working = Working::start().await;
+    let yard = Yard::of(&working.backend.entry("raw")).await;
+    let plain = Client::modern(&yard.url).open("2025-06-18").await;
+    let waiting = tokio::spawn(plain.request("1", "tools/call", WORK, r#""progressToken":1"#).send());
+    let unknowing = working.call().await;
+    let client = Client::legacy(&yard.url).await;
+    let asking = tokio::spawn(client.request("1", "tools/call", WORK, r#""progressToken":1"#).send());
+    let call = working.call().await;
+    let mut events = Events::of(within("a stream before the answer", asking).await.unwrap().unwrap());
+    let first = events.next_event().await.unwrap();
+    assert!(first.contains("retry: ") && field(&first, "data: ").is_empty(), "{first}");
+    drop(events);
+    call.answer().await;
+    let answer = resume(&client, field(&first, "id: ")).await.next().await.unwrap();
+    assert_eq!(answer.id.as_deref(), Some("1"));
+    // Who could not come back still waits for plain JSON.
+    unknowing.answer().await;
+    let plain = within("an answer", waiting).await.unwrap().unwrap();
+    assert_eq!(plain.headers()["content-type"], "application/json");
+}
+
+#[tokio::test]
 async fn a_stream_for_messages_that_answer_nothing_is_read_by_one_connection_at_a_time() {
     let yard = Yard::of("  {}\n").await;
     let client = Client::legacy(&yard.url).await;
