@@ -269,10 +269,10 @@ impl Row {
             format!("{:.1} → {:.1}", mib(memory.0), mib(memory.1)),
         ]);
         let name = format!("{} on {}", self.fault, yard.peers[self.sick].kind());
-        let judges_latency = !report.is_quick();
+        let judges_times = !report.is_quick();
         let mut judge =
             |text: &str, measured: String, is_met| report.bar(Bar::new(&name, text, measured, is_met));
-        if judges_latency {
+        if judges_times {
             judge("healthy p99 ≤ 1.2 × and ≤ +2 ms", pair(p99, "→"), latencies.is_near());
         }
         judge("no healthy call failed", failed.to_string(), failed == 0);
@@ -284,12 +284,15 @@ impl Row {
         if let Some(median) = refusal.0 {
             judge("a refused call < 1 ms", pair(refusal, "/"), median < Duration::from_millis(1));
         }
-        let (took, allowed) = recovery.unwrap_or((HEALING, DEADLINE));
-        judge(
-            "recovery ≤ the open period + one probe",
-            pair((Some(took), Some(allowed)), "of"),
-            took <= allowed,
-        );
+        match recovery {
+            None => judge("recovery", "never".to_owned(), false),
+            Some((took, allowed)) if judges_times => judge(
+                "recovery ≤ the open period + one probe",
+                pair((Some(took), Some(allowed)), "of"),
+                took <= allowed,
+            ),
+            Some((took, _)) => judge("recovery", millis(Some(took)), true),
+        }
         judge(
             "no process left over",
             format!("{:+}, {} zombies", left.0, left.1),
