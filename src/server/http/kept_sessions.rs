@@ -1,14 +1,9 @@
-//! What is kept of sessions on disk, so that they survive a restart?
+//! What is kept of sessions, so that they survive a restart?
 //!
 //! The ids say what was agreed; this is what came after: which sessions have ended, and what a session's
 //! client set. Ids are kept as digests.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -19,8 +14,6 @@ use super::session_id::is_recent;
 
 /// Ended sessions that are remembered one by one.
 const MAX_ENDED: usize = 10_000;
-/// Largest file that is read, in bytes.
-const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// What the client of a session set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +27,7 @@ pub(super) struct Set {
     pub(super) watches: Vec<String>,
 }
 
-/// The file's contents.
+/// The contents of the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Kept {
@@ -74,7 +67,7 @@ impl Kept {
     }
 
     /// Takes in what another process wrote meanwhile.
-    fn absorb(&mut self, other: Self) {
+    pub(super) fn absorb(&mut self, other: Self) {
         self.all_ended_until = self.all_ended_until.max(other.all_ended_until);
         self.ended.extend(other.ended);
         for (digest, set) in other.set {
@@ -83,7 +76,7 @@ impl Kept {
     }
 
     /// With what the clients of the open sessions set, and without what nobody can ask for any more.
-    fn with(&self, open: Vec<(String, Set)>) -> Self {
+    pub(super) fn with(&self, open: Vec<(String, Set)>) -> Self {
         let ended = self.ended.iter().filter(|(_, opened)| is_recent(**opened));
         let waiting = self.set.iter().filter(|(_, set)| is_recent(set.opened));
         let waiting = waiting.map(|(digest, set)| (digest.clone(), set.clone()));
@@ -95,92 +88,13 @@ impl Kept {
     }
 }
 
-/// The file, and what was last seen of it.
-pub(super) struct File {
-    path: PathBuf,
-    seen: Option<SystemTime>,
-}
-
-impl File {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, seen: None }
-    }
-
-    /// Takes in what somebody else wrote since this was last called.
-    pub(super) fn look(&mut self, kept: &mut Kept) {
-        let written = fs::metadata(&self.path).and_then(|about| about.modified()).ok();
-        if written.is_none() || written == self.seen {
-            return;
-        }
-        self.seen = written;
-        match read(&self.path) {
-            Ok(other) => kept.absorb(other),
-            Err(error) => {
-                tracing::warn!(%error, file = %self.path.display(), "the kept sessions cannot be read");
-            }
-        }
-    }
-
-    /// Writes everything, readable by nobody else.
-    pub(super) fn write(&mut self, kept: &Kept, open: Vec<(String, Set)>) -> io::Result<()> {
-        let text = serde_json::to_vec(&kept.with(open))?;
-        if let Some(directory) = self.path.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        let new = self.path.with_extension(format!("{}.new", std::process::id()));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        options.open(&new)?.write_all(&text)?;
-        fs::rename(&new, &self.path)?;
-        self.seen = fs::metadata(&self.path)?.modified().ok();
-        Ok(())
-    }
-}
-
-fn read(path: &Path) -> io::Result<Kept> {
-    let length = fs::metadata(path)?.len();
-    if length > MAX_FILE {
-        return Err(io::Error::other("larger than 64 MiB"));
-    }
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
-}
-
 fn digest_of(id: &str) -> String {
     URL_SAFE_NO_PAD.encode(&digest(&SHA256, id.as_bytes()).as_ref()[..16])
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::time::UNIX_EPOCH;
-
     use super::*;
-
-    fn now() -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-    }
-
-    fn set(level: &str) -> Set {
-        Set { opened: now(), level: level.to_owned(), watches: vec!["a://1".to_owned()] }
-    }
-
-    #[test]
-    fn what_was_written_is_there_for_the_next_and_for_nobody_else() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("state").join("sessions.json");
-        let (mut kept, mut file) = (Kept::default(), File::new(path.clone()));
-        kept.end("gone", now());
-        file.write(&kept, vec![("open".to_owned(), set("debug"))]).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(!text.contains("gone") && !text.contains("\"open\""), "{text}");
-
-        let (mut next, mut file) = (Kept::default(), File::new(path));
-        file.look(&mut next);
-        assert!(next.has_ended("gone", now()) && !next.has_ended("open", now()));
-        assert_eq!((next.take("open"), next.take("open")), (Some(set("debug")), None));
-    }
 
     #[test]
     fn more_ends_than_can_be_remembered_end_older_sessions_too() {

@@ -6,11 +6,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::body::accepts;
 use super::endpoint::Context;
+use super::http_session::HttpSession;
 use super::relay::Relay;
 use super::replay::Purpose;
 use super::respond::{self, Body, empty, json};
 use super::resumable::{Resumed, Stream};
-use super::sessions::HttpSession;
 use super::stream;
 use crate::protocol::{
     self, Era, Id, Malformed, Message, RawJson, Revision, RpcError, frame, header, method,

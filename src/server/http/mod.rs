@@ -11,8 +11,9 @@
 //! | `body.rs` | how is a body read, bounded in size and time? |
 //! | `mcp.rs` | which era does a message posted to `/mcp` belong to? |
 //! | `modern.rs`, `mirrored.rs` | how is a stateless request answered, and do its headers match? |
-//! | `legacy.rs`, `sessions.rs`, `stream.rs` | how are sessions served? |
-//! | `session_id.rs`, `kept_sessions.rs` | how does a session survive a restart? |
+//! | `legacy.rs`, `stream.rs` | how are sessions served? |
+//! | `sessions.rs`, `http_session.rs` | which are open, and what does HTTP add to one? |
+//! | `session_id.rs`, `kept_sessions.rs`, `session_store.rs` | how does a session survive a restart? |
 //! | `resumable.rs`, `replay.rs` | how does a client come back to a stream of its session, and to what? |
 //! | `sse_pair.rs` | how is the 2024-11-05 transport served? |
 //! | `relay.rs` | how do the events of a routed call reach the client? |
@@ -26,6 +27,7 @@ mod descriptors;
 mod endpoint;
 mod events;
 mod hardening;
+mod http_session;
 mod kept_sessions;
 mod legacy;
 mod listen;
@@ -38,6 +40,7 @@ mod replay;
 mod respond;
 mod resumable;
 mod session_id;
+mod session_store;
 mod sessions;
 mod sse_pair;
 mod stall;

@@ -13,10 +13,10 @@ use http::{Response, StatusCode};
 use tokio::time::{Timeout, timeout};
 
 use super::events::{EventWriter, Events};
+use super::http_session::HttpSession;
 use super::replay::Purpose;
 use super::respond::{self, Body, json};
 use super::resumable::{Stream, is_primed};
-use super::sessions::HttpSession;
 use crate::protocol::{Era, Id, RawJson, code, frame};
 use crate::router::{Event, Exchange};
 use crate::server::Server;

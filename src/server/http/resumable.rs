@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::events::{EventWriter, Events};
+use super::http_session::HttpSession;
 use super::replay::{EventId, PATIENCE, Purpose, Replay};
-use super::sessions::HttpSession;
 use crate::protocol::{Revision, write_comment, write_priming};
 use crate::server::session::Session;
 
@@ -217,7 +217,7 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
-    use crate::server::http::sessions::tests::http_session;
+    use crate::server::http::http_session::tests::http_session;
 
     async fn next(events: &mut Events) -> Option<String> {
         poll_fn(|cx| events.poll_next(cx)).await.map(|text| String::from_utf8(text.to_vec()).unwrap())

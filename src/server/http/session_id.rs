@@ -5,9 +5,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::sessions::new_id;
 use crate::protocol::{RawJson, Revision};
 use crate::router::{Principal, Sealer};
 use crate::server::error::Error;
@@ -30,7 +32,7 @@ pub(super) struct Ticket {
     /// Seconds since 1970.
     pub(super) opened: u64,
     /// The process that opened the session.
-    pub(super) process: String,
+    process: String,
 }
 
 impl Ticket {
@@ -61,8 +63,7 @@ impl Ticket {
     /// Whether a session that `process` does not have may be taken over by it: somebody else opened it, not
     /// too long ago. One that it opened itself has ended.
     pub(super) fn is_valid(&self, process: &str) -> bool {
-        let age = now().saturating_sub(self.opened);
-        self.process != process && age < LIFETIME.as_secs()
+        self.process != process && is_recent(self.opened)
     }
 
     /// What a session needs to go on; `None` for anybody but its principal.
@@ -76,6 +77,13 @@ impl Ticket {
 /// Whether what began at `opened` can still be taken over by anybody.
 pub(super) fn is_recent(opened: u64) -> bool {
     now().saturating_sub(opened) < LIFETIME.as_secs()
+}
+
+/// 192 random bits in visible ASCII.
+pub(super) fn new_id() -> Result<String, Error> {
+    let mut bytes = [0; 24];
+    rand::fill(&mut bytes).map_err(|_| Error::TooManySessions)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 fn now() -> u64 {

@@ -1,28 +1,22 @@
 //! Which sessions are open over Streamable HTTP?
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
 use dashmap::mapref::multiple::RefMulti;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio::time::Instant;
 
-use super::kept_sessions::{File, Kept, Set};
+use super::http_session::HttpSession;
+use super::kept_sessions::Set;
 use super::resumable::Streams;
-use super::session_id::Ticket;
+use super::session_id::{Ticket, new_id};
+use super::session_store::SessionStore;
 use crate::protocol::LogLevel;
 use crate::router::{Principal, Sealer};
 use crate::server::calls::Calls;
 use crate::server::error::Error;
 use crate::server::session::Session;
-use crate::telemetry::process::{OpenSession, session_opened};
 
 /// The table of open sessions.
 pub(in crate::server) struct Sessions {
@@ -30,10 +24,7 @@ pub(in crate::server) struct Sessions {
     /// Tells the ids of this process from those of others.
     process: String,
     /// What is to be known of sessions by whoever takes them over.
-    kept: Mutex<Kept>,
-    file: Mutex<Option<File>>,
-    /// Notified when there is something to keep.
-    stirred: Notify,
+    store: SessionStore,
 }
 
 impl Default for Sessions {
@@ -42,9 +33,7 @@ impl Default for Sessions {
             open: DashMap::new(),
             // Without entropy no session is opened either.
             process: new_id().unwrap_or_default(),
-            kept: Mutex::default(),
-            file: Mutex::default(),
-            stirred: Notify::new(),
+            store: SessionStore::default(),
         }
     }
 }
@@ -87,16 +76,7 @@ impl Sessions {
         if self.open.len() >= limit {
             return Err(Error::TooManySessions);
         }
-        let set = {
-            let mut kept = self.kept.lock();
-            if let Some(file) = &mut *self.file.lock() {
-                file.look(&mut kept);
-            }
-            if kept.has_ended(id, ticket.opened) {
-                return Err(Error::UnknownSession);
-            }
-            kept.take(id).unwrap_or_default()
-        };
+        let set = self.store.take(id, ticket.opened).ok_or(Error::UnknownSession)?;
         let first = first_number();
         let session = Session::new(principal.clone(), revision, capabilities, Calls::numbered_from(first));
         if let Some(level) = LogLevel::parse(&set.level) {
@@ -141,8 +121,7 @@ impl Sessions {
 
     fn ended(&self, id: &str, session: &HttpSession) {
         session.session.calls.end();
-        self.kept.lock().end(id, session.opened);
-        self.stir();
+        self.store.end(id, session.opened);
     }
 
     pub(in crate::server) fn len(&self) -> usize {
@@ -154,38 +133,26 @@ impl Sessions {
 impl Sessions {
     /// Keeps in `path` what sessions need to go on after a restart; what is there already counts.
     pub(in crate::server) fn keep_in(&self, path: PathBuf) {
-        let mut file = File::new(path);
-        file.look(&mut self.kept.lock());
-        *self.file.lock() = Some(file);
+        self.store.keep_in(path);
     }
 
     /// Says that there is something new to keep.
     pub(super) fn stir(&self) {
-        self.stirred.notify_one();
+        self.store.stir();
     }
 
     /// Returns once there is something new to keep.
     pub(super) async fn stirred(&self) {
-        self.stirred.notified().await;
+        self.store.stirred().await;
     }
 
     /// Writes what has to be kept. Blocks.
     pub(super) fn write(&self) {
-        let set = |entry: &RefMulti<'_, String, Arc<HttpSession>>| {
-            let session = entry.value();
-            let (level, watches) = (session.session.level_set(), session.session.updates.watched());
-            let is_set = level.is_some() || !watches.is_empty();
-            let level = level.map(LogLevel::as_str).unwrap_or_default().to_owned();
-            is_set.then(|| (entry.key().clone(), Set { opened: session.opened, level, watches }))
+        let set = |entry: RefMulti<'_, String, Arc<HttpSession>>| {
+            let set = entry.set()?;
+            Some((entry.key().clone(), set))
         };
-        let open = self.open.iter().filter_map(|entry| set(&entry)).collect();
-        let mut kept = self.kept.lock();
-        let mut file = self.file.lock();
-        let Some(file) = &mut *file else { return };
-        file.look(&mut kept);
-        if let Err(error) = file.write(&kept, open) {
-            tracing::warn!(%error, "sessions could not be kept for the next start; is `state_dir` writable?");
-        }
+        self.store.write(|| self.open.iter().filter_map(set).collect());
     }
 }
 
@@ -198,106 +165,15 @@ fn first_number() -> u64 {
     })
 }
 
-/// A session and what only HTTP adds to it.
-pub(super) struct HttpSession {
-    pub(super) session: Session,
-    pub(super) streams: Streams,
-    /// The open streams for messages that answer nothing, oldest first.
-    listening: Mutex<BTreeSet<u64>>,
-    last_used: Mutex<Instant>,
-    /// When, in seconds since 1970, whichever process it was.
-    opened: u64,
-    _counted: OpenSession,
-}
-
-impl HttpSession {
-    fn new(session: Session, streams: Streams, opened: u64) -> Self {
-        Self {
-            session,
-            streams,
-            opened,
-            listening: Mutex::default(),
-            last_used: Mutex::new(Instant::now()),
-            _counted: session_opened("http"),
-        }
-    }
-
-    fn touch(&self) {
-        *self.last_used.lock() = Instant::now();
-    }
-
-    fn is_used(&self, idle: Duration) -> bool {
-        self.session.calls.len() > 0
-            || !self.listening.lock().is_empty()
-            || self.last_used.lock().elapsed() < idle
-    }
-
-    /// Counts a stream as one for messages that answer nothing for as long as the guard lives.
-    pub(super) fn listen(self: Arc<Self>, stream: u64) -> OpenStream {
-        self.listening.lock().insert(stream);
-        OpenStream { session: self, stream }
-    }
-}
-
-impl AsRef<Session> for HttpSession {
-    fn as_ref(&self) -> &Session {
-        &self.session
-    }
-}
-
-/// One open stream of a session.
-pub(super) struct OpenStream {
-    session: Arc<HttpSession>,
-    stream: u64,
-}
-
-impl OpenStream {
-    /// Whether a message for the session goes here: on one stream only, which is the newest that is read, or
-    /// the newest if none is, because its client may come back.
-    pub(super) fn is_newest(&self) -> bool {
-        let listening = self.session.listening.lock();
-        let chosen = listening.iter().max_by_key(|stream| (self.session.streams.is_read(**stream), **stream));
-        chosen == Some(&self.stream)
-    }
-
-    /// Returns once the session ended.
-    pub(super) async fn session_ended(&self) {
-        self.session.session.calls.ended().await;
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.session.listening.lock().remove(&self.stream);
-        self.session.touch();
-    }
-}
-
-/// 192 random bits in visible ASCII.
-pub(super) fn new_id() -> Result<String, Error> {
-    let mut bytes = [0; 24];
-    rand::fill(&mut bytes).map_err(|_| Error::TooManySessions)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::protocol::{RawJson, Revision};
-    use crate::server::calls::Calls;
-    use crate::server::http::replay::Purpose;
-    use crate::server::http::resumable::Stream;
 
     fn session(principal: &str) -> Session {
         let principal = Principal::named(principal);
         Session::new(principal, Revision::LATEST_LEGACY, RawJson::empty_object(), Calls::new())
-    }
-
-    pub(in crate::server::http) fn http_session(revision: Revision) -> Arc<HttpSession> {
-        let principal = Principal::named("ann");
-        let session = Session::new(principal, revision, RawJson::empty_object(), Calls::new());
-        Arc::new(HttpSession::new(session, Streams::default(), 0))
     }
 
     fn sealer() -> Sealer {
@@ -366,23 +242,5 @@ pub(super) mod tests {
         after.end(&id, &ann).unwrap();
         after.write();
         assert!(start().take_over(&id, &ann, 10, &sealer(), same).is_err());
-    }
-
-    #[test]
-    fn messages_go_to_the_newest_stream_that_is_read() {
-        let session = http_session(Revision::LATEST_LEGACY);
-        let open = || {
-            let (stream, events) = Stream::open(Arc::clone(&session), Purpose::Notices);
-            (Arc::clone(&session).listen(stream.number()), stream, events)
-        };
-        let (old, _old_stream, old_events) = open();
-        let (new, _new_stream, new_events) = open();
-        assert!(new.is_newest() && !old.is_newest());
-        drop(new_events);
-        assert!(old.is_newest() && !new.is_newest());
-        drop(old_events);
-        assert!(new.is_newest(), "nobody reads: the newest keeps it for a client that comes back");
-        drop(new);
-        assert!(old.is_newest());
     }
 }

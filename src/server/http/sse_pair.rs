@@ -13,7 +13,7 @@ use super::body::{self, accepts};
 use super::endpoint::Context;
 use super::events::{EventWriter, Events};
 use super::respond::{self, Body, empty};
-use super::sessions::new_id;
+use super::session_id::new_id;
 use crate::server::Server;
 use crate::server::duplex::{Duplex, Outgoing, outbox};
 use crate::server::error::Error;

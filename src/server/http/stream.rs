@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::events::EventWriter;
-use super::sessions::OpenStream;
+use super::http_session::OpenStream;
 use crate::server::notices::Notices;
 
 /// Writes changes of the catalog and updates of resources until the session or the gateway ends.

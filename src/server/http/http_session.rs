@@ -1,0 +1,132 @@
+//! What does HTTP add to a session?
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::kept_sessions::Set;
+use super::resumable::Streams;
+use crate::protocol::LogLevel;
+use crate::server::session::Session;
+use crate::telemetry::process::{OpenSession, session_opened};
+
+/// A session and what only HTTP adds to it.
+pub(super) struct HttpSession {
+    pub(super) session: Session,
+    pub(super) streams: Streams,
+    /// The open streams for messages that answer nothing, oldest first.
+    listening: Mutex<BTreeSet<u64>>,
+    last_used: Mutex<Instant>,
+    /// When it began, in seconds since 1970, whichever process it was.
+    pub(super) opened: u64,
+    _counted: OpenSession,
+}
+
+impl HttpSession {
+    pub(super) fn new(session: Session, streams: Streams, opened: u64) -> Self {
+        Self {
+            session,
+            streams,
+            opened,
+            listening: Mutex::default(),
+            last_used: Mutex::new(Instant::now()),
+            _counted: session_opened("http"),
+        }
+    }
+
+    pub(super) fn touch(&self) {
+        *self.last_used.lock() = Instant::now();
+    }
+
+    /// Whether it has a call or a stream, or had one less than `idle` ago.
+    pub(super) fn is_used(&self, idle: Duration) -> bool {
+        self.session.calls.len() > 0
+            || !self.listening.lock().is_empty()
+            || self.last_used.lock().elapsed() < idle
+    }
+
+    /// What its client set, if anything.
+    pub(super) fn set(&self) -> Option<Set> {
+        let (level, watches) = (self.session.level_set(), self.session.updates.watched());
+        let is_set = level.is_some() || !watches.is_empty();
+        let level = level.map(LogLevel::as_str).unwrap_or_default().to_owned();
+        is_set.then_some(Set { opened: self.opened, level, watches })
+    }
+
+    /// Counts a stream as one for messages that answer nothing for as long as the guard lives.
+    pub(super) fn listen(self: Arc<Self>, stream: u64) -> OpenStream {
+        self.listening.lock().insert(stream);
+        OpenStream { session: self, stream }
+    }
+}
+
+impl AsRef<Session> for HttpSession {
+    fn as_ref(&self) -> &Session {
+        &self.session
+    }
+}
+
+/// One open stream of a session.
+pub(super) struct OpenStream {
+    session: Arc<HttpSession>,
+    stream: u64,
+}
+
+impl OpenStream {
+    /// Whether a message for the session goes here: on one stream only, which is the newest that is read, or
+    /// the newest if none is, because its client may come back.
+    pub(super) fn is_newest(&self) -> bool {
+        let listening = self.session.listening.lock();
+        let chosen = listening.iter().max_by_key(|stream| (self.session.streams.is_read(**stream), **stream));
+        chosen == Some(&self.stream)
+    }
+
+    /// Returns once the session ended.
+    pub(super) async fn session_ended(&self) {
+        self.session.session.calls.ended().await;
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.session.listening.lock().remove(&self.stream);
+        self.session.touch();
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::protocol::{RawJson, Revision};
+    use crate::router::Principal;
+    use crate::server::calls::Calls;
+    use crate::server::http::replay::Purpose;
+    use crate::server::http::resumable::Stream;
+
+    pub(in crate::server::http) fn http_session(revision: Revision) -> Arc<HttpSession> {
+        let principal = Principal::named("ann");
+        let session = Session::new(principal, revision, RawJson::empty_object(), Calls::new());
+        Arc::new(HttpSession::new(session, Streams::default(), 0))
+    }
+
+    #[test]
+    fn messages_go_to_the_newest_stream_that_is_read() {
+        let session = http_session(Revision::LATEST_LEGACY);
+        let open = || {
+            let (stream, events) = Stream::open(Arc::clone(&session), Purpose::Notices);
+            (Arc::clone(&session).listen(stream.number()), stream, events)
+        };
+        let (old, _old_stream, old_events) = open();
+        let (new, _new_stream, new_events) = open();
+        assert!(new.is_newest() && !old.is_newest());
+        drop(new_events);
+        assert!(old.is_newest() && !new.is_newest());
+        drop(old_events);
+        assert!(new.is_newest(), "nobody reads: the newest keeps it for a client that comes back");
+        drop(new);
+        assert!(old.is_newest());
+    }
+}
