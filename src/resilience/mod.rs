@@ -3,6 +3,8 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `breaker.rs` | is this backend well enough to be sent a call? |
+//! | `closed.rs` | when does a closed circuit trip? |
+//! | `verdict.rs` | what does the end of a call say about the backend? |
 //! | `window.rs` | how did the calls of the last seconds end? |
 //! | `refused.rs` | why may a call not be sent now? |
 //! | `transition.rs` | what is there to tell operators about a circuit? |
@@ -26,12 +28,14 @@ mod backoff;
 mod breaker;
 mod budget;
 mod bulkhead;
+mod closed;
 mod crash_loop;
 mod jitter;
 mod permit;
 mod refused;
 mod settings;
 mod transition;
+mod verdict;
 mod wait;
 mod window;
 
@@ -39,7 +43,7 @@ mod window;
 mod model;
 
 pub use backoff::Backoff;
-pub use breaker::{Breaker, Ticket, Verdict};
+pub use breaker::{Breaker, Ticket};
 pub use budget::RetryBudget;
 pub use bulkhead::{Bulkhead, Busy, Place};
 pub use crash_loop::CrashLoop;
@@ -50,4 +54,5 @@ pub use permit::{Permit, SharedBreaker};
 pub use refused::{Reason, Refused};
 pub use settings::{BreakerSettings, ConcurrencySettings, RestartSettings, RetrySettings};
 pub use transition::{BreakerState, Cause, Transition};
+pub use verdict::Verdict;
 pub use window::{Counts, Window};

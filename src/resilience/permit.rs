@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::breaker::{Breaker, Ticket, Verdict};
+use super::breaker::{Breaker, Ticket};
 use super::jitter::jitter;
 use super::refused::Refused;
 use super::settings::BreakerSettings;
 use super::transition::{BreakerState, Transition};
+use super::verdict::Verdict;
 
 /// One backend's [`Breaker`], shared by everyone who calls it.
 ///
