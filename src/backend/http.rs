@@ -1,10 +1,12 @@
 //! Streamable HTTP: one POST per request, its answer as JSON or as an event stream.
 
+mod cancel;
 mod client;
 mod direct;
 mod headers;
 mod link;
 mod reply;
+mod resume;
 mod status;
 mod stream;
 
@@ -27,6 +29,7 @@ pub(super) use reply::{HttpReply, is_event_stream, is_modern_error};
 pub(super) use status::refusal;
 pub(super) use stream::{follow, open_beside};
 
+use cancel::CancelGuard;
 use client::{Client, Response};
 
 use super::connection::level_params;
@@ -198,7 +201,7 @@ impl HttpConnection {
     pub(super) async fn send(self: &Arc<Self>, hop: &Hop, outgoing: &Outgoing) -> Result<HttpReply, Failure> {
         let text = frame::request(&Id::number(outgoing.id), outgoing.method, outgoing.params.as_ref());
         let aside = if outgoing.method == method::INITIALIZE { None } else { self.attach() };
-        let guard = reply::CancelGuard::new(Arc::clone(self), hop, outgoing);
+        let mut guard = CancelGuard::new(Arc::clone(self), hop, outgoing);
         let response = self.post(hop, Some(outgoing), text).await;
         match response {
             Ok(response) => Ok(HttpReply::new(response, guard, aside)),

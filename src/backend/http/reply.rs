@@ -2,39 +2,26 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::budget::Held;
-use crate::protocol::{
-    self, Id, ListKind, Message, RawJson, SseEvent, SseParser, code, frame, header, method,
-};
+use crate::protocol::{self, Id, ListKind, Message, RawJson, SseParser, code, frame, header, method};
 
 use super::super::signals::answer_to;
-use super::super::wire::{Outgoing, WireEvent};
+use super::super::wire::WireEvent;
 use super::super::{Failure, FailureKind, MAX_MESSAGE_BYTES, Sent};
+use super::HttpConnection;
+use super::cancel::CancelGuard;
 use super::client::Response;
+use super::resume::Resume;
 use super::status::refusal;
-use super::{Hop, HttpConnection};
-
-/// Neither side is to blame, so the breaker learns nothing.
-fn no_room() -> Failure {
-    let message = "the answer is dropped: the gateway holds as much of large messages as it may";
-    Failure::new(FailureKind::Busy, Sent::Maybe, message)
-}
 
 /// Most of a refusal's body that is read.
 const REFUSAL_BYTES: usize = 64 * 1024;
-/// Wait before a broken stream is resumed, unless the server asked for another, and the longest it may ask for.
-const RESUME_WAIT: Duration = Duration::from_secs(1);
-const MAX_RESUME_WAIT: Duration = Duration::from_secs(30);
-/// Attempts to resume that bring nothing.
-const RESUME_ATTEMPTS: u32 = 5;
 
 /// The answer to one POST, read as it is asked for; there is no task behind it.
 #[derive(Debug)]
@@ -49,38 +36,11 @@ pub(in super::super) struct HttpReply {
     aside: Option<mpsc::Receiver<WireEvent>>,
 }
 
-/// Where a broken event stream goes on (MCP 2025-11-25, basic/transports, resumability).
-#[derive(Debug)]
-struct Resume {
-    last_event_id: Option<String>,
-    wait: Duration,
-    /// Attempts left; a stream that brings an event earns them anew.
-    attempts: u32,
-}
-
-impl Default for Resume {
-    fn default() -> Self {
-        Self { last_event_id: None, wait: RESUME_WAIT, attempts: RESUME_ATTEMPTS }
-    }
-}
-
 #[derive(Debug)]
 enum Body {
     Json(BytesMut, Held),
     Events(SseParser, Held),
     Refusal(BytesMut),
-}
-
-impl Resume {
-    fn note(&mut self, event: &SseEvent) {
-        if event.id.is_some() {
-            self.last_event_id.clone_from(&event.id);
-            self.attempts = RESUME_ATTEMPTS;
-        }
-        if let Some(wait) = event.retry_ms {
-            self.wait = Duration::from_millis(wait).min(MAX_RESUME_WAIT);
-        }
-    }
 }
 
 impl HttpReply {
@@ -115,14 +75,16 @@ impl HttpReply {
 
     /// Drops the reply without cancelling: the backend did not take the request.
     pub(super) fn forget(mut self) {
-        self.guard.armed = false;
+        self.guard.disarm();
     }
 
     /// The next event. Cancel-safe: what was read so far stays in `body`.
     pub(in super::super) async fn next(&mut self) -> WireEvent {
         loop {
             if let Some(event) = self.pending.pop_front() {
-                self.guard.armed &= !matches!(event, WireEvent::Answer(_) | WireEvent::Failed(_));
+                if matches!(event, WireEvent::Answer(_) | WireEvent::Failed(_)) {
+                    self.guard.disarm();
+                }
                 return event;
             }
             let chunk = tokio::select! {
@@ -143,14 +105,13 @@ impl HttpReply {
     /// its client poll. A modern stream that breaks is lost.
     fn can_resume(&self) -> bool {
         let is_stream = matches!(self.body, Body::Events(..)) && self.guard.tells;
-        is_stream && self.resume.last_event_id.is_some() && self.resume.attempts > 0
+        is_stream && self.resume.is_possible()
     }
 
     /// Opens the stream again where it broke. Interrupted, it begins anew: the server remembers.
     async fn go_on(&mut self) {
-        tokio::time::sleep(self.resume.wait).await;
-        self.resume.attempts -= 1;
-        let resumed = self.guard.connection.get(self.resume.last_event_id.as_deref()).await;
+        let last_event_id = self.resume.begin().await;
+        let resumed = self.guard.connection.get(last_event_id).await;
         if let Ok(response) = resumed.map_err(|_| ())
             && response.status().is_success()
             && is_event_stream(response.headers())
@@ -281,6 +242,12 @@ impl HttpReply {
     }
 }
 
+/// Neither side is to blame, so the breaker learns nothing.
+fn no_room() -> Failure {
+    let message = "the answer is dropped: the gateway holds as much of large messages as it may";
+    Failure::new(FailureKind::Busy, Sent::Maybe, message)
+}
+
 /// The next event beside the stream. Cancel-safe.
 async fn beside(aside: &mut Option<mpsc::Receiver<WireEvent>>) -> WireEvent {
     let Some(events) = aside else { return std::future::pending().await };
@@ -320,40 +287,5 @@ pub(in super::super) fn is_modern_error(error: &RawJson, status: Option<StatusCo
         Some(code::HEADER_MISMATCH | code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION) => true,
         Some(code::METHOD_NOT_FOUND) => status == Some(StatusCode::NOT_FOUND),
         _ => false,
-    }
-}
-
-/// Tells the backend when a request is given up. A modern one sees its stream close; a legacy one
-/// would not care, and is told by a notification.
-#[derive(Debug)]
-pub(super) struct CancelGuard {
-    connection: Arc<HttpConnection>,
-    id: u64,
-    armed: bool,
-    tells: bool,
-}
-
-impl CancelGuard {
-    pub(super) fn new(connection: Arc<HttpConnection>, hop: &Hop, outgoing: &Outgoing) -> Self {
-        let tells = matches!(hop, Hop::Legacy { .. });
-        Self { connection, id: outgoing.id, armed: true, tells }
-    }
-
-    pub(super) fn disarm(mut self) {
-        self.armed = false;
-    }
-}
-
-impl Drop for CancelGuard {
-    fn drop(&mut self) {
-        if !(self.armed && self.tells) {
-            return;
-        }
-        let connection = Arc::clone(&self.connection);
-        let params = RawJson::of(&json!({ "requestId": self.id }));
-        // A call may be dropped while the runtime itself stops; then nobody is left to tell.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { connection.notify(method::CANCELLED, Some(&params)).await });
-        }
     }
 }
