@@ -18,7 +18,8 @@
 //! | `pool.rs` | which connections does one call at a time have for itself? |
 //! | `kept.rs` | which are kept for a principal or a session? |
 //! | `places.rs` | how many may there be? |
-//! | `pipe.rs` | how do many calls share one connection? |
+//! | `pipe.rs`, `in_flight.rs` | how do many calls share one connection, and which is a message about? |
+//! | `call_ref.rs` | was a call written, or given up before? |
 //! | `stdio.rs`, `child.rs` | how does a child process speak, and end? |
 //! | `marks.rs`, `groups.rs`, `guardian.rs` | what finds and ends all that a child started, whatever becomes of the gateway? |
 //! | `sse.rs` | how does HTTP+SSE work? |
@@ -34,6 +35,7 @@
 #[allow(clippy::module_inception)]
 mod backend;
 mod call;
+mod call_ref;
 mod child;
 mod connection;
 mod establish;
@@ -44,6 +46,7 @@ mod handshake;
 mod hold;
 mod http;
 mod ids;
+mod in_flight;
 mod kept;
 mod lease;
 mod listen;

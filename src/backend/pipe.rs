@@ -1,19 +1,18 @@
-//! One connection that many calls share: a queue towards the backend, a table of calls in flight.
+//! One connection that many calls share: a queue towards the backend, and what comes back.
 //!
 //! Used by stdio and HTTP+SSE. Nothing here waits for a call: what a call does not take in time is
 //! dropped, so that one slow reader delays nobody else.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::protocol::{self, Id, Message, RawJson, frame, meta_key, method};
+use crate::protocol::{self, Id, Message, RawJson, frame, method};
 
+use super::call_ref::CallRef;
+use super::in_flight::{Entry, InFlight};
 use super::signals::{Signals, answer_to};
 use super::wire::{Outgoing, WireEvent};
 use super::{Failure, FailureKind, Sent};
@@ -31,70 +30,21 @@ pub(super) struct Frame {
     pub call: Option<CallRef>,
 }
 
-/// A call, as its transport sees it. Whoever comes first decides whether it may run: the writer, or the one who gives
-/// it up and says that it was not sent.
-#[derive(Debug, Clone)]
-pub(super) struct CallRef {
-    pub id: u64,
-    stage: Arc<AtomicU8>,
-}
-
-const QUEUED: u8 = 0;
-const STARTED: u8 = 1;
-const GIVEN_UP: u8 = 2;
-
-impl CallRef {
-    fn new(id: u64) -> Self {
-        Self { id, stage: Arc::default() }
-    }
-
-    /// Says that the first byte is about to be written: from then on the call may run. `false` if it was given up,
-    /// and must not be written any more.
-    #[must_use]
-    pub(super) fn start(&self) -> bool {
-        self.leave_queue(STARTED)
-    }
-
-    /// Gives the call up; one whose first byte was not written never will be.
-    fn give_up(&self) -> Sent {
-        let never_written = self.leave_queue(GIVEN_UP) || self.stage.load(Ordering::Acquire) == GIVEN_UP;
-        if never_written { Sent::No } else { Sent::Maybe }
-    }
-
-    fn leave_queue(&self, stage: u8) -> bool {
-        self.stage.compare_exchange(QUEUED, stage, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-}
-
 /// The shared half that calls use.
 #[derive(Debug, Clone)]
 pub(super) struct Pipe {
-    table: Arc<Table>,
+    calls: Arc<InFlight>,
     queue: mpsc::Sender<Frame>,
     signals: Signals,
     /// Whether the backend was told that it may ask: then one call at a time uses the pipe.
     is_interactive: bool,
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    /// `None` once the connection is lost: no call may register after the others were told.
-    calls: Mutex<Option<HashMap<u64, Entry>>>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    events: mpsc::Sender<WireEvent>,
-    call: CallRef,
-    method: &'static str,
-}
-
 impl Pipe {
     /// A pipe and the queue its writer must empty.
     pub(super) fn new(signals: Signals, is_interactive: bool) -> (Self, mpsc::Receiver<Frame>) {
         let (queue, frames) = mpsc::channel(WRITE_QUEUE);
-        let table = Table { calls: Mutex::new(Some(HashMap::new())) };
-        (Self { table: Arc::new(table), queue, signals, is_interactive }, frames)
+        (Self { calls: Arc::default(), queue, signals, is_interactive }, frames)
     }
 
     pub(super) fn signals(&self) -> &Signals {
@@ -106,10 +56,9 @@ impl Pipe {
         let (events, inbox) = mpsc::channel(CALL_QUEUE);
         let call = CallRef::new(outgoing.id);
         let entry = Entry { events, call: call.clone(), method: outgoing.method };
-        match self.table.calls.lock().as_mut() {
-            Some(calls) => calls.insert(outgoing.id, entry),
-            None => return Err(Failure::unavailable(self.signals.reason())),
-        };
+        if !self.calls.register(outgoing.id, entry) {
+            return Err(Failure::unavailable(self.signals.reason()));
+        }
         let reply = PipeReply { inbox, pipe: self.clone(), call: call.clone(), finished: false };
         let text = frame::request(&Id::number(outgoing.id), outgoing.method, outgoing.params.as_ref());
         self.queue.try_send(Frame { text, call: Some(call) }).map_err(|_| {
@@ -132,9 +81,8 @@ impl Pipe {
         match protocol::parse(text) {
             Ok(Message::Response(response)) => {
                 let id = response.id.as_ref().and_then(Id::as_number);
-                if let Some(entry) = id.and_then(|id| self.take(id)) {
-                    // The queue keeps one place free for this, see `offer`.
-                    let _ = entry.events.try_send(response.into());
+                if let Some(entry) = id.and_then(|id| self.calls.take(id)) {
+                    entry.finish(response.into());
                 }
             }
             Ok(Message::Notification { method, params }) => self.dispatch(method, params),
@@ -163,38 +111,23 @@ impl Pipe {
         let is_for_client = self.is_interactive && name != method::PING;
         let refusal = answer_to(&name);
         let question = WireEvent::Question { id: id.clone(), method: name, params };
-        if is_for_client
-            && self.table.calls.lock().as_ref().and_then(only_call).is_some_and(|entry| entry.offer(question))
-        {
-            return;
+        if !(is_for_client && self.calls.ask(question)) {
+            self.post(frame::outcome(&id, &refusal));
         }
-        self.post(frame::outcome(&id, &refusal));
     }
 
     /// Requests that wait for an answer.
     #[cfg(test)]
     pub(super) fn open_calls(&self) -> usize {
-        self.table.calls.lock().as_ref().map_or(0, HashMap::len)
-    }
-
-    fn take(&self, id: u64) -> Option<Entry> {
-        self.table.calls.lock().as_mut()?.remove(&id)
+        self.calls.len()
     }
 
     fn dispatch(&self, name: String, params: Option<RawJson>) {
         if name == method::CANCELLED {
             return self.end_subscription(params.as_ref());
         }
-        let calls = self.table.calls.lock();
-        let entry = calls.as_ref().and_then(|calls| owner(calls, &name, params.as_ref()));
-        match entry {
-            Some(entry) => {
-                entry.offer(WireEvent::Notification { method: name, params });
-            }
-            None => {
-                drop(calls);
-                self.signals.notification(&name, params.as_ref());
-            }
+        if let Err((name, params)) = self.calls.notify(name, params) {
+            self.signals.notification(&name, params.as_ref());
         }
     }
 
@@ -203,9 +136,7 @@ impl Pipe {
     fn end_subscription(&self, params: Option<&RawJson>) {
         let id = params.and_then(|params| params.get("requestId")).and_then(Id::new);
         let Some(id) = id.and_then(|id| id.as_number()) else { return };
-        let is_subscription =
-            |calls: &HashMap<u64, Entry>| calls.get(&id).is_some_and(|entry| entry.method == method::LISTEN);
-        if self.table.calls.lock().as_ref().is_some_and(is_subscription) {
+        if self.calls.is_subscription(id) {
             self.fail(id, Failure::lost(Sent::Maybe, "the backend ended the subscription"));
         }
     }
@@ -213,49 +144,18 @@ impl Pipe {
     /// Ends the connection: every call in flight learns so at once.
     pub(super) fn lose(&self, reason: &str) {
         self.signals.lose(reason);
-        let Some(calls) = self.table.calls.lock().take() else { return };
-        for entry in calls.into_values() {
-            let _ = entry.events.try_send(WireEvent::Failed(Failure::lost(entry.call.give_up(), reason)));
+        for entry in self.calls.close() {
+            let sent = entry.call.give_up();
+            entry.finish(WireEvent::Failed(Failure::lost(sent, reason)));
         }
     }
 
     /// Ends one call that could not be delivered.
     pub(super) fn fail(&self, id: u64, failure: Failure) {
-        if let Some(entry) = self.take(id) {
-            let _ = entry.events.try_send(WireEvent::Failed(failure));
+        if let Some(entry) = self.calls.take(id) {
+            entry.finish(WireEvent::Failed(failure));
         }
     }
-}
-
-impl Entry {
-    /// Hands an event over unless the call lags; the last place is kept for its answer.
-    fn offer(&self, event: WireEvent) -> bool {
-        self.events.capacity() > 1 && self.events.try_send(event).is_ok()
-    }
-}
-
-/// The call a notification belongs to: by its progress token, which is the request's id, or by its
-/// subscription; a log message names no request, so it has an owner only while a single call is in flight.
-fn owner<'a>(calls: &'a HashMap<u64, Entry>, name: &str, params: Option<&RawJson>) -> Option<&'a Entry> {
-    match name {
-        method::PROGRESS => {
-            let token = params?.get(meta_key::PROGRESS_TOKEN)?;
-            calls.get(&Id::new(token)?.as_number()?)
-        }
-        method::MESSAGE => only_call(calls),
-        method::ACKNOWLEDGED => {
-            let subscription = params?.get("_meta")?.get(meta_key::SUBSCRIPTION_ID)?;
-            calls.get(&Id::new(subscription)?.as_number()?)
-        }
-        _ => None,
-    }
-}
-
-/// The one call in flight, if there is just one; an open subscription is none, nor is what the gateway asks.
-fn only_call(calls: &HashMap<u64, Entry>) -> Option<&Entry> {
-    let mut calls =
-        calls.values().filter(|entry| !matches!(entry.method, method::LISTEN | method::SET_LEVEL));
-    calls.next().filter(|_| calls.next().is_none())
 }
 
 /// What comes back for one request on a pipe.
@@ -289,7 +189,7 @@ impl PipeReply {
 
 impl Drop for PipeReply {
     fn drop(&mut self) {
-        if self.finished || self.pipe.take(self.call.id).is_none() || self.call.give_up() == Sent::No {
+        if self.finished || self.pipe.calls.take(self.call.id).is_none() || self.call.give_up() == Sent::No {
             return;
         }
         let params = RawJson::of(&json!({ "requestId": self.call.id }));

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use crate::protocol::{RawJson, Revision};
 
+use super::call_ref::CallRef;
 use super::connection::{Connection, Wire};
 use super::handshake::Agreement;
-use super::pipe::{CallRef, Frame, Pipe};
+use super::pipe::{Frame, Pipe};
 use super::signals::Signals;
 use super::state::Ready;
 use super::{Backend, Offer, State};

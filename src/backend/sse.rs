@@ -14,9 +14,10 @@ use url::Url;
 
 use crate::protocol::{SseEvent, SseParser};
 
+use super::call_ref::CallRef;
 use super::http::{describe, fixed_headers, is_event_stream, library};
 use super::oauth::{self, Authorizer};
-use super::pipe::{CallRef, Frame, Pipe};
+use super::pipe::{Frame, Pipe};
 use super::signals::Signals;
 use super::wire::counted;
 use super::{Failure, MAX_MESSAGE_BYTES, RemoteSettings};
