@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::Plan;
 use crate::judge::Bar;
 use crate::load::Tally;
-use crate::process::{descendants, is_alive};
+use crate::process::{descendants, left_of};
 use crate::report::Report;
 use crate::yard::Yard;
 
@@ -18,9 +18,6 @@ const CALLS: usize = 50;
 const DELAY_MS: u64 = 400;
 /// From the first call to the signal: all have arrived, none is answered.
 const HEAD_START: Duration = Duration::from_millis(200);
-
-/// For the guardian, which looks for leftovers once the gateway has ended, and then ends too.
-const GUARDIAN: Duration = Duration::from_secs(2);
 
 /// Runs it.
 pub(crate) async fn run(plan: &Plan, report: &mut Report) {
@@ -54,17 +51,5 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
     }
     for odd in yard.odd() {
         println!("  odd: {odd}");
-    }
-}
-
-/// How many of these processes live on.
-async fn left_of(processes: &[u32]) -> usize {
-    let deadline = Instant::now() + GUARDIAN;
-    loop {
-        let left = processes.iter().filter(|pid| is_alive(**pid)).count();
-        if left == 0 || Instant::now() > deadline {
-            return left;
-        }
-        sleep(Duration::from_millis(20)).await;
     }
 }

@@ -1,6 +1,6 @@
 //! The program under test, as a process of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,11 +32,24 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts it on the `gateway.yaml` in `directory`; returns once it said where it listens.
     pub(crate) async fn start(binary: &Path, directory: &Path) -> Self {
-        let binary = std::path::absolute(binary).unwrap();
-        let mut command = Command::new(&binary);
-        command.arg("serve").current_dir(directory).kill_on_drop(true).stdin(Stdio::null());
+        Self::launch(Command::new(absolute(binary)).arg("serve"), directory).await
+    }
+
+    /// The same, in the place of the one that runs there, which ends by itself.
+    pub(crate) async fn take_over(binary: &Path, directory: &Path) -> Self {
+        Self::launch(Command::new(absolute(binary)).args(["serve", "--take-over"]), directory).await
+    }
+
+    /// Starts one that may have no more than `descriptors` files open.
+    pub(crate) async fn start_confined(binary: &Path, directory: &Path, descriptors: u32) -> Self {
+        let script = format!("ulimit -n {descriptors}; exec \"$0\" serve");
+        Self::launch(Command::new("sh").args(["-c", &script]).arg(absolute(binary)), directory).await
+    }
+
+    async fn launch(command: &mut Command, directory: &Path) -> Self {
+        command.current_dir(directory).kill_on_drop(true).stdin(Stdio::null());
         command.env_remove("SWITCHYARD_CONFIG").env_remove("RUST_LOG").stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let log = Arc::default();
         tokio::spawn(keep(child.stderr.take().unwrap(), Arc::clone(&log)));
         let url = said(&log, "endpoint").await;
@@ -95,7 +108,17 @@ impl Gateway {
     /// SIGTERM, and how it ended.
     pub(crate) async fn terminate(&mut self) -> Option<ExitStatus> {
         signal(self.pid(), Signal::TERM);
+        self.ended().await
+    }
+
+    /// How it ended, once it has; none if it does not.
+    pub(crate) async fn ended(&mut self) -> Option<ExitStatus> {
         timeout(PATIENCE, self.child.wait()).await.ok()?.ok()
+    }
+
+    /// Lines of its log that contain `words`.
+    pub(crate) fn said(&self, words: &str) -> usize {
+        self.log.lock().iter().filter(|line| line.contains(words)).count()
     }
 
     /// The last lines of its log.
@@ -103,6 +126,11 @@ impl Gateway {
         let lines = self.log.lock();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
+}
+
+/// It is started in another directory.
+fn absolute(binary: &Path) -> PathBuf {
+    std::path::absolute(binary).unwrap()
 }
 
 fn is_well(backend: &Value) -> bool {

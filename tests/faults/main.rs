@@ -6,6 +6,7 @@
 //! was asked to do. `tests/faults/run` builds and starts it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod descriptors;
 mod drain;
 mod failing;
 mod fault;
@@ -21,6 +22,7 @@ mod reload;
 mod report;
 mod soak;
 mod storm;
+mod upgrade;
 mod yard;
 
 use std::path::PathBuf;
@@ -103,6 +105,12 @@ async fn run(plan: &Plan) -> ExitCode {
     }
     if plan.wants("reload") {
         reload::run(plan, &mut report).await;
+    }
+    if plan.wants("descriptors") {
+        descriptors::run(plan, &mut report).await;
+    }
+    if plan.wants("upgrade") {
+        upgrade::run(plan, &mut report).await;
     }
     if plan.wants("drain") {
         drain::run(plan, &mut report).await;

@@ -1,6 +1,14 @@
 //! What does a process hold? As the kernel knows it.
 
+use std::time::Duration;
+
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{Instant, sleep};
+
+/// For the guardian, which looks for leftovers once the gateway has ended, and then ends too.
+const GUARDIAN: Duration = Duration::from_secs(2);
+/// The kernel's ticks in a second, as Linux shows times of processes to everybody.
+const TICKS: u64 = 100;
 
 /// Memory in RAM, in KiB.
 pub(crate) fn resident_kib(pid: u32) -> u64 {
@@ -40,6 +48,27 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
     state.is_some_and(|state| state != 'Z')
+}
+
+/// How many of these processes live on, though what ended had time to take them along.
+pub(crate) async fn left_of(processes: &[u32]) -> usize {
+    let deadline = Instant::now() + GUARDIAN;
+    loop {
+        let left = processes.iter().filter(|pid| is_alive(**pid)).count();
+        if left == 0 || Instant::now() > deadline {
+            return left;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Time that a process has spent on processors.
+pub(crate) fn worked(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map(|(_, rest)| rest).unwrap_or_default().split(' ');
+    // The 14th and 15th of the whole line: as the program itself, and as the kernel on its behalf.
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 1_000 / TICKS)
 }
 
 /// Sends a signal; a process that is gone is no error.

@@ -50,13 +50,25 @@ impl Yard {
         Self::start_with(binary, &SETTINGS.replace(", hold: 1s", "")).await
     }
 
+    /// The same as [`Self::start`], with a gateway that may have no more than `descriptors` files open.
+    pub(crate) async fn start_confined(binary: &Path, descriptors: u32) -> Self {
+        Self::behind(SETTINGS, async |directory| {
+            Gateway::start_confined(binary, directory, descriptors).await
+        })
+        .await
+    }
+
     async fn start_with(binary: &Path, settings: &str) -> Self {
+        Self::behind(settings, async |directory| Gateway::start(binary, directory).await).await
+    }
+
+    async fn behind(settings: &str, start: impl AsyncFnOnce(&Path) -> Gateway) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let leashes = Leashes::new(directory.path());
         let peers = peers(&leashes).await;
         let config = config(settings, &peers, &leashes);
         std::fs::write(directory.path().join("gateway.yaml"), config).unwrap();
-        let gateway = Gateway::start(binary, directory.path()).await;
+        let gateway = start(directory.path()).await;
         if let Err(ill) = gateway.all_well(HEALING).await {
             panic!("not every backend was reached:\n{ill}\n{}", gateway.log());
         }
@@ -65,6 +77,12 @@ impl Yard {
             clients.push(Arc::new(Client::connect(&gateway.url, era).await));
         }
         Self { gateway, peers, clients, numbers: Numbers::default(), directory, leashes }
+    }
+
+    /// Has a new process take over; the old one is returned.
+    pub(crate) async fn upgrade(&mut self, binary: &Path) -> Gateway {
+        let new = Gateway::take_over(binary, self.directory.path()).await;
+        std::mem::replace(&mut self.gateway, new)
     }
 
     /// The configuration it was started with.
@@ -90,6 +108,16 @@ impl Yard {
     pub(crate) fn load_of(&self, backends: &[usize], rate: u32) -> Load {
         let some = backends.iter().map(|index| (*index, self.peers[*index].name)).collect();
         Load::start(&self.clients, some, rate, &self.numbers)
+    }
+
+    /// `rate` calls a second to every backend, over a connection of its own for each call.
+    pub(crate) async fn load_unpooled(&self, rate: u32) -> Load {
+        let all = self.peers.iter().map(|peer| peer.name).enumerate().collect();
+        let mut clients = Vec::new();
+        for era in [Era::Modern, Era::Legacy] {
+            clients.push(Arc::new(Client::connect_each(&self.gateway.url, era).await));
+        }
+        Load::start(&clients, all, rate, &self.numbers)
     }
 
     /// Calls that backends ran, and how many of them ran more than once.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reqwest::RequestBuilder;
+use reqwest::{ClientBuilder, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::fault::Era;
@@ -44,7 +44,16 @@ pub(crate) struct Client {
 impl Client {
     /// A client of either era; a legacy one with a session.
     pub(crate) async fn connect(url: &str, era: Era) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        Self::over(reqwest::Client::builder(), url, era).await
+    }
+
+    /// The same, with a new connection for each request.
+    pub(crate) async fn connect_each(url: &str, era: Era) -> Self {
+        Self::over(reqwest::Client::builder().pool_max_idle_per_host(0), url, era).await
+    }
+
+    async fn over(http: ClientBuilder, url: &str, era: Era) -> Self {
+        let http = http.no_proxy().timeout(PATIENCE).build().unwrap();
         let mut client = Self { http, url: url.to_owned(), era, session: None, odd: Mutex::default() };
         if era == Era::Legacy {
             client.session = Some(client.initialize().await);
@@ -71,6 +80,19 @@ impl Client {
     /// Ends a session.
     pub(crate) async fn end(&self, session: &str) {
         self.http.delete(&self.url).header("mcp-session-id", session).send().await.unwrap();
+    }
+
+    /// The bytes of one call, for a connection that the caller holds.
+    pub(crate) fn bytes_of_call(&self, backend: &str, number: u64, delay_ms: u64) -> Vec<u8> {
+        let request = self.request(backend, number, json!({ "delay_ms": delay_ms })).build().unwrap();
+        let mut bytes = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\n".to_vec();
+        for (name, value) in request.headers() {
+            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
+        bytes.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes());
+        bytes.extend(body);
+        bytes
     }
 
     pub(crate) fn session(&self) -> Option<&str> {
