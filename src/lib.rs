@@ -15,6 +15,7 @@
 //! | [`protocol`] | what does MCP say? | nothing |
 //! | [`telemetry`] | what do operators see? | nothing |
 //! | [`budget`] | how much may be held in memory? | nothing |
+//! | [`files`] | how is a file written that nobody else may read? | nothing |
 //! | [`sealing`] | how is something sealed that comes back? | nothing |
 //! | [`units`] | how are durations written? | nothing |
 //!
@@ -68,6 +69,7 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod files;
 pub mod gateway;
 pub mod protocol;
 pub mod resilience;

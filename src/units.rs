@@ -1,7 +1,8 @@
-//! How durations are written in the configuration: `250ms`, `15s`, `10m`, or a bare number of seconds.
+//! How durations are written in the configuration: `250ms`, `15s`, `10m`, or a bare number of seconds. And points
+//! in time where they outlive the process.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -25,6 +26,11 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 pub fn from_seconds(seconds: f64) -> Option<Duration> {
     let duration = Duration::try_from_secs_f64(seconds).ok()?;
     (duration <= LONGEST).then_some(duration)
+}
+
+/// Now, in seconds since 1970.
+pub(crate) fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// For `#[serde(with = "units::duration")]`.

@@ -4,14 +4,14 @@
 //! backend is reached. The caller runs this off the event loop: it blocks.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::listing::Listing;
+use crate::files;
 
 /// Written first; a file of another version is not read.
 const VERSION: u32 = 1;
@@ -54,14 +54,8 @@ struct Header {
 /// # Errors
 /// What the file system refused; the old file is then still there.
 pub fn save(path: &Path, backends: &BTreeMap<String, KeptListing>) -> io::Result<()> {
-    let temporary = temporary(path);
     let outgoing = Outgoing { switchyard_catalog: VERSION, backends };
-    let written = write(&temporary, &outgoing).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    sync_directory(path)
+    files::replace(path, |file| Ok(serde_json::to_writer(file, &outgoing)?))
 }
 
 /// Reads what [`save`] wrote; `None` when there is no file.
@@ -91,41 +85,11 @@ fn unusable(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("not a kept catalog: {why}"))
 }
 
-/// A name of its own for each writer, in the same directory so that the rename is atomic.
-fn temporary(path: &Path) -> PathBuf {
-    static WRITERS: AtomicU64 = AtomicU64::new(0);
-    let writer = WRITERS.fetch_add(1, Ordering::Relaxed);
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}-{writer}.new", std::process::id()));
-    path.with_file_name(name)
-}
-
-fn write(path: &Path, outgoing: &Outgoing<'_>) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut writer = BufWriter::new(options.open(path)?);
-    serde_json::to_writer(&mut writer, outgoing)?;
-    writer.flush()?;
-    writer.get_ref().sync_all()
-}
-
-/// The rename itself is on disk only once its directory is.
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use bytes::Bytes;
 
     use super::*;

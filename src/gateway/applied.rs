@@ -1,13 +1,13 @@
 //! Which configuration is in force? A copy beside the gateway's other files, for `switchyard plan`.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret as _;
 
 use crate::config::Config;
+use crate::files;
 
 fn copy_in(state_dir: &Path) -> PathBuf {
     state_dir.join("applied.yaml")
@@ -27,16 +27,8 @@ pub fn applied(state_dir: &Path) -> io::Result<Option<String>> {
 
 /// Notes that `config` is in force. The copy is readable by nobody else: the file may hold secrets.
 pub(super) fn note(config: &Config, state_dir: &Path) {
-    if let Err(error) = write(config, state_dir) {
+    let text = config.text.expose_secret().as_bytes();
+    if let Err(error) = files::replace(&copy_in(state_dir), |file| file.write_all(text)) {
         tracing::warn!(%error, "`switchyard plan` will not know what is in force; is `state_dir` writable?");
     }
-}
-
-fn write(config: &Config, state_dir: &Path) -> io::Result<()> {
-    fs::create_dir_all(state_dir)?;
-    let copy = copy_in(state_dir);
-    let new = copy.with_extension(format!("{}.new", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(config.text.expose_secret().as_bytes())?;
-    fs::rename(new, copy)
 }

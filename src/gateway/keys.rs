@@ -1,13 +1,13 @@
 //! Which keys seal what clients keep for the gateway: ids of sessions, states of requests?
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use secrecy::SecretString;
 
 use crate::config::Config;
+use crate::files;
 use crate::router::Sealer;
 use crate::server::new_token;
 
@@ -33,26 +33,15 @@ pub(super) fn sealer(config: &Config, keep: Keep) -> io::Result<Sealer> {
 
 /// The key in `file`, made and written on first use, readable by nobody else.
 fn own(file: &Path) -> io::Result<SecretString> {
-    if let Some(directory) = file.parent() {
-        fs::create_dir_all(directory)?;
+    if !file.exists() {
+        let (key, _) = new_token()?;
+        files::make(file, key.as_bytes())?;
     }
-    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-    match created {
-        Ok(mut new) => {
-            let (key, _) = new_token()?;
-            new.write_all(key.as_bytes())?;
-            new.sync_all()?;
-            Ok(key.into())
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let key = fs::read_to_string(file)?;
-            if key.len() < 32 {
-                return Err(io::Error::other(format!("{} holds no key; delete it", file.display())));
-            }
-            Ok(key.into())
-        }
-        Err(error) => Err(error),
+    let key = fs::read_to_string(file)?;
+    if key.len() < 32 {
+        return Err(io::Error::other(format!("{} holds no key; delete it", file.display())));
     }
+    Ok(key.into())
 }
 
 #[cfg(test)]

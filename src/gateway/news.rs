@@ -1,7 +1,6 @@
 //! What do operators hear of the configuration: in the log, in the metrics and in `/status`?
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Change, Config, Diff, Problems};
 use crate::telemetry::process;
+use crate::units::seconds_since_1970 as now;
 
 /// What `/status` says of the configuration.
 pub(super) struct News(Mutex<Told>);
@@ -115,9 +115,4 @@ fn place(file: &Path, line: usize, column: usize) -> String {
         0 => file.display().to_string(),
         line => format!("{}:{line}:{column}", file.display()),
     }
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

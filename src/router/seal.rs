@@ -1,7 +1,7 @@
 //! What the gateway gives to clients to keep and believes when it comes back: encrypted,
 //! authenticated, bound to a principal, a request and a time.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::sealing::SealingKeys;
+use crate::units::seconds_since_1970 as now;
 
 /// Bound into every sealed text: one made for another purpose does not open.
 const PURPOSE: &[u8] = b"switchyard request state 1";
@@ -77,10 +78,6 @@ impl Sealer {
 /// Seconds since 1970, `after` from now.
 pub(super) fn expiry(after: Duration) -> u64 {
     now().saturating_add(after.as_secs())
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A digest of values that does not depend on the order of members or on white space: a client may

@@ -1,12 +1,13 @@
 //! What was granted, by whom, to which client, and for how long.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 use rmcp::transport::auth::{OAuthClientConfig, OAuthTokenResponse, StoredCredentials};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+pub(super) use crate::units::seconds_since_1970 as now;
 
 use super::OAuthError;
 
@@ -135,11 +136,6 @@ pub(super) fn union(one: &[String], other: &[String]) -> Vec<String> {
 /// The words of a `scope` parameter.
 pub(super) fn words(scope: &str) -> Vec<String> {
     scope.split_ascii_whitespace().map(str::to_owned).collect()
-}
-
-/// Seconds since 1970.
-pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

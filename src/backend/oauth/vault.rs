@@ -1,7 +1,7 @@
 //! Where grants stay, so that nobody can read them: one sealed file for each backend and principal.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
+use crate::files;
 use crate::sealing::SealingKeys;
 
 use super::OAuthError;
@@ -71,15 +72,8 @@ impl Vault {
         let mut bytes = [0u8; 32];
         rand::fill(&mut bytes).map_err(|_| io::Error::other("no entropy for a key"))?;
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let temporary = self.directory.join(format!("key.{}.new", std::process::id()));
-        write(&temporary, text.as_bytes())?;
-        // A link is made whole or not at all, and never in place of one that is there.
-        let linked = fs::hard_link(&temporary, self.key_file());
-        fs::remove_file(&temporary)?;
-        match linked {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => self.own_key()?.ok_or_else(|| io::Error::other("the key is gone")),
-        }
+        files::make(&self.key_file(), text.as_bytes())?;
+        self.own_key()?.ok_or_else(|| io::Error::other("the key is gone"))
     }
 
     fn open(&self, purpose: &[u8], sealed: &[u8]) -> io::Result<Option<Vec<u8>>> {
@@ -134,13 +128,7 @@ impl Slot {
     pub(super) fn save(&self, kept: &Kept) -> io::Result<()> {
         self.make_directory()?;
         let sealed = self.vault.seal(&self.purpose, serde_json::to_vec(kept)?)?;
-        let temporary = self.path.with_extension(format!("{}.new", std::process::id()));
-        let written = write(&temporary, &sealed).and_then(|()| fs::rename(&temporary, &self.path));
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        written?;
-        File::open(&self.vault.directory)?.sync_all()
+        files::replace(&self.path, |file| file.write_all(&sealed))
     }
 
     /// Changes with the file.
@@ -156,8 +144,11 @@ impl Slot {
     /// When the other process does not end, or there can be no lock file.
     pub(super) async fn lock(&self) -> Result<File, OAuthError> {
         self.make_directory()?;
-        let file =
-            private().write(true).create(true).truncate(false).open(self.path.with_extension("lock"))?;
+        let file = files::private()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(self.path.with_extension("lock"))?;
         let deadline = Instant::now() + PATIENCE;
         while let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
             if Instant::now() >= deadline {
@@ -186,20 +177,6 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(MAX_SIZE).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = private().write(true).create(true).truncate(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Files that only their owner can read.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Everything that `initialize` agreed on, sealed: a gateway with the same keys, the next one at this
 //! address or another replica, can take the session over from the id alone.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_lc_rs::rand;
 use base64::Engine as _;
@@ -14,6 +14,7 @@ use crate::protocol::{RawJson, Revision};
 use crate::router::{Principal, Sealer};
 use crate::server::error::Error;
 use crate::server::session::Session;
+use crate::units::seconds_since_1970 as now;
 
 /// Bound into every id: what was sealed for another purpose does not open.
 const PURPOSE: &[u8] = b"switchyard session 1";
@@ -84,10 +85,6 @@ pub(super) fn new_id() -> Result<String, Error> {
     let mut bytes = [0; 24];
     rand::fill(&mut bytes).map_err(|_| Error::TooManySessions)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Where does what is kept of sessions outlive the process?
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::kept_sessions::{Kept, Set};
+use crate::files;
 
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -105,14 +105,7 @@ impl File {
     /// Writes everything, readable by nobody else.
     fn write(&mut self, kept: &Kept) -> io::Result<()> {
         let text = serde_json::to_vec(kept)?;
-        if let Some(directory) = self.path.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        let new = self.path.with_extension(format!("{}.new", std::process::id()));
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        options.open(&new)?.write_all(&text)?;
-        fs::rename(&new, &self.path)?;
+        files::replace(&self.path, |file| file.write_all(&text))?;
         self.seen = fs::metadata(&self.path)?.modified().ok();
         Ok(())
     }
@@ -130,13 +123,9 @@ fn read(path: &Path) -> io::Result<Kept> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
-    use std::time::UNIX_EPOCH;
 
     use super::*;
-
-    fn now() -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-    }
+    use crate::units::seconds_since_1970 as now;
 
     fn set(level: &str) -> Set {
         Set { opened: now(), level: level.to_owned(), watches: vec!["a://1".to_owned()] }
