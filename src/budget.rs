@@ -30,20 +30,38 @@ pub fn limit(bytes: usize) {
 struct Budget {
     free: Semaphore,
     steps: AtomicUsize,
+    /// Steps that were held when the bound became smaller: they do not come back.
+    owed: AtomicUsize,
 }
 
 impl Budget {
     const fn new(bytes: usize) -> Self {
-        Self { free: Semaphore::const_new(bytes / STEP), steps: AtomicUsize::new(bytes / STEP) }
+        let steps = bytes / STEP;
+        Self { free: Semaphore::const_new(steps), steps: AtomicUsize::new(steps), owed: AtomicUsize::new(0) }
     }
 
     fn limit(&self, bytes: usize) {
         let steps = bytes / STEP;
         let before = self.steps.swap(steps, Ordering::SeqCst);
         if steps > before {
-            self.free.add_permits(steps - before);
+            let more = steps - before;
+            self.free.add_permits(more - self.pay(more));
         } else {
-            self.free.forget_permits(before - steps);
+            let fewer = before - steps;
+            self.owed.fetch_add(fewer - self.free.forget_permits(fewer), Ordering::SeqCst);
+        }
+    }
+
+    /// Takes up to `steps` off what is owed, and says how many.
+    fn pay(&self, steps: usize) -> usize {
+        let less = |owed: usize| (owed > 0).then(|| owed.saturating_sub(steps));
+        self.owed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).map_or(0, |owed| owed.min(steps))
+    }
+
+    fn take_back(&self, mut permit: SemaphorePermit<'static>) {
+        let owed = self.pay(permit.num_permits());
+        if let Some(owed) = permit.split(owed) {
+            owed.forget();
         }
     }
 }
@@ -100,6 +118,14 @@ impl Held {
         match &mut self.permit {
             Some(permit) => permit.merge(taken),
             None => self.permit = Some(taken),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.budget.take_back(permit);
         }
     }
 }
@@ -167,5 +193,19 @@ mod tests {
         assert!(!held(&BUDGET).cover(2 * STEP));
         BUDGET.limit(3 * STEP);
         assert!(held(&BUDGET).cover(3 * STEP));
+    }
+
+    #[test]
+    fn what_is_held_when_the_bound_becomes_smaller_is_not_given_out_again() {
+        static BUDGET: Budget = Budget::new(4 * STEP);
+        let (mut first, mut second) = (held(&BUDGET), held(&BUDGET));
+        assert!(first.cover(2 * STEP) && second.cover(2 * STEP));
+        BUDGET.limit(STEP);
+        drop(first);
+        assert_eq!(BUDGET.free.available_permits(), 0);
+        drop(second);
+        assert_eq!(BUDGET.free.available_permits(), 1);
+        BUDGET.limit(3 * STEP);
+        assert_eq!(BUDGET.free.available_permits(), 3);
     }
 }
