@@ -174,17 +174,7 @@ async fn a_secret_that_changes_in_its_own_file_reaches_the_backend() {
 
 #[tokio::test]
 async fn a_backend_that_is_replaced_is_told_what_clients_watch() {
-    const INITIALIZED: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"resources":{"subscribe":true}},"serverInfo":{"name":"raw","version":"1"}}"#;
-    let raw = RawBackend::start(Speaks::Legacy, "[]", |asked| {
-        let text = match asked.message.method.as_str() {
-            "initialize" => INITIALIZED,
-            "resources/list" => r#"{"resources":[{"uri":"a://1","name":"1"}]}"#,
-            "resources/subscribe" => "{}",
-            _ => return None,
-        };
-        Some(Answer::Result(text.to_owned()))
-    })
-    .await;
+    let raw = RawBackend::with_resource().await;
     let program = Program::start(&format!("backends:\n{}", raw.entry("a"))).await;
     let client = crate::support::Client::legacy(&program.url).await;
     let uri = client.ask("resources/list", "").await.result_value()["resources"][0]["uri"].clone();

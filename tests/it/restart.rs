@@ -40,17 +40,7 @@ async fn a_session_goes_on_after_a_restart_and_one_that_ended_does_not() {
 
 #[tokio::test]
 async fn what_a_session_watches_is_watched_again_after_a_restart() {
-    const INITIALIZED: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"resources":{"subscribe":true}},"serverInfo":{"name":"raw","version":"1"}}"#;
-    let raw = RawBackend::start(Speaks::Legacy, "[]", |asked| {
-        let text = match asked.message.method.as_str() {
-            "initialize" => INITIALIZED,
-            "resources/list" => r#"{"resources":[{"uri":"a://1","name":"1"}]}"#,
-            "resources/subscribe" => "{}",
-            _ => return None,
-        };
-        Some(crate::support::Answer::Result(text.to_owned()))
-    })
-    .await;
+    let raw = RawBackend::with_resource().await;
     let program = Program::start(&format!("backends:\n{}", raw.entry("a"))).await;
     let client = Client::legacy(&program.url).await;
     let uri = client.ask("resources/list", "").await.result_value()["resources"][0]["uri"].clone();

@@ -89,7 +89,22 @@ impl RawBackend {
         Self::serve(listener, speaks, tools, true, script)
     }
 
-    /// The same, on a listener. Each connection is closed after one response, so that none is left to be reused
+    /// A legacy backend with one resource, which can be watched.
+    pub(crate) async fn with_resource() -> Self {
+        const INITIALIZED: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"resources":{"subscribe":true}},"serverInfo":{"name":"raw","version":"1"}}"#;
+        Self::start(Speaks::Legacy, "[]", |asked| {
+            let text = match asked.message.method.as_str() {
+                "initialize" => INITIALIZED,
+                "resources/list" => r#"{"resources":[{"uri":"a://1","name":"1"}]}"#,
+                "resources/subscribe" => "{}",
+                _ => return None,
+            };
+            Some(Answer::Result(text.to_owned()))
+        })
+        .await
+    }
+
+    /// A backend with `tools` as [`RawBackend::start`] takes them, on a listener. Each connection is closed after one response, so that none is left to be reused
     /// once the backend is gone.
     pub(crate) fn start_on(
         listener: TcpListener,
