@@ -4,10 +4,8 @@
 """
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
-import anyio
 from mcp.server import ServerRequestContext
 from mcp.server.mcpserver import Context, Elicit, MCPServer, Resolve, Sample
 from mcp.types import (
@@ -18,17 +16,14 @@ from mcp.types import (
     TextContent,
     UnsubscribeRequestParams,
 )
-from pydantic import BaseModel
+
+from contract import Name, echo, report, slow, tell
 
 name, way, *port = sys.argv[1:]
 app = MCPServer(name=name, log_level="WARNING")
 note = f"note://{name}/today"
 # Of the era with a handshake; in the other one the SDK knows who listens.
 subscribers = set()
-
-
-class Name(BaseModel):
-    name: str
 
 
 def who() -> Elicit[Name]:
@@ -40,30 +35,13 @@ def something() -> Sample:
     return Sample([SamplingMessage(role="user", content=said)], max_tokens=20)
 
 
-@app.tool()
-async def echo(text: str) -> str:
-    return text
+app.tool()(echo)
+app.tool()(slow)
 
 
 @app.tool()
 async def progress(ctx: Context) -> str:
-    for step in (1, 2, 3):
-        await ctx.report_progress(step, 3)
-        # Some clients take no progress that comes together with the answer.
-        await anyio.sleep(0.05)
-    return "done"
-
-
-@app.tool()
-async def slow(record: str) -> str:
-    """Says in a file that it began, and that it was given up."""
-    Path(record).write_text("started")
-    try:
-        await anyio.sleep(30)
-    except anyio.get_cancelled_exc_class():
-        Path(record).write_text("cancelled")
-        raise
-    return "done"
+    return await report(ctx)
 
 
 @app.tool()
@@ -79,13 +57,7 @@ async def sample(answer: Annotated[CreateMessageResult, Resolve(something)]) -> 
 @app.tool()
 async def touch(ctx: Context) -> str:
     await ctx.notify_resource_updated(note)
-    for session in list(subscribers):
-        try:
-            await session.send_resource_updated(note)
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-            # A client that left without a word.
-            subscribers.discard(session)
-    return "touched"
+    return await tell(subscribers, note)
 
 
 @app.resource(note)

@@ -4,12 +4,12 @@
 """
 
 import sys
-from pathlib import Path
 
-import anyio
 from mcp.server.fastmcp import Context, FastMCP
 from mcp.types import SamplingMessage, TextContent
-from pydantic import AnyUrl, BaseModel
+from pydantic import AnyUrl
+
+from contract import Name, echo, report, slow, tell
 
 name, way, *port = sys.argv[1:]
 app = FastMCP(name, host="127.0.0.1", port=int(port[0]) if port else 0, log_level="WARNING")
@@ -17,34 +17,13 @@ note = f"note://{name}/today"
 subscribers = set()
 
 
-class Name(BaseModel):
-    name: str
-
-
-@app.tool()
-async def echo(text: str) -> str:
-    return text
+app.tool()(echo)
+app.tool()(slow)
 
 
 @app.tool()
 async def progress(ctx: Context) -> str:
-    for step in (1, 2, 3):
-        await ctx.report_progress(step, 3)
-        # Some clients take no progress that comes together with the answer.
-        await anyio.sleep(0.05)
-    return "done"
-
-
-@app.tool()
-async def slow(record: str) -> str:
-    """Says in a file that it began, and that it was given up."""
-    Path(record).write_text("started")
-    try:
-        await anyio.sleep(30)
-    except anyio.get_cancelled_exc_class():
-        Path(record).write_text("cancelled")
-        raise
-    return "done"
+    return await report(ctx)
 
 
 @app.tool()
@@ -62,13 +41,7 @@ async def sample(ctx: Context) -> str:
 
 @app.tool()
 async def touch() -> str:
-    for session in list(subscribers):
-        try:
-            await session.send_resource_updated(AnyUrl(note))
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-            # A client that left without a word.
-            subscribers.discard(session)
-    return "touched"
+    return await tell(subscribers, AnyUrl(note))
 
 
 @app.resource(note)
