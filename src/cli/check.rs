@@ -10,11 +10,10 @@ use serde_json::json;
 
 use crate::catalog::{Catalog, Namer, Severity, lint};
 use crate::config::Config;
-use crate::gateway::{Gateway, Keep, guard_backends};
 use crate::router::{BackendStatus, Status};
-use crate::telemetry;
 
-use super::output::{Progress, print, print_json, table};
+use super::output::{print, print_json, table};
+use super::reach;
 
 /// Longest wait for a backend to be reached.
 const REACH: Duration = Duration::from_secs(90);
@@ -57,7 +56,6 @@ pub(super) async fn run(config: Config, options: &Options) -> anyhow::Result<Exi
         }
         return Ok(ExitCode::SUCCESS);
     }
-    telemetry::init(&telemetry::LogSettings { level: telemetry::LogLevel::Error, ..config.log.clone() })?;
     let report = reach_all(config).await?;
     if options.json {
         print_json(&json!(report))?;
@@ -69,12 +67,7 @@ pub(super) async fn run(config: Config, options: &Options) -> anyhow::Result<Exi
 
 async fn reach_all(config: Config) -> anyhow::Result<Report> {
     let namer = Namer::new(&config.catalog);
-    guard_backends();
-    let gateway = Gateway::start(config, Keep::Nothing)?;
-    let progress = Progress::new();
-    progress.show("reaching backends …");
-    gateway.first_attempts(REACH).await;
-    progress.clear();
+    let gateway = reach::start(config, REACH, "reaching backends …").await?;
     let status = gateway.router().status();
     let findings = findings(&gateway.router().catalog(), &namer);
     gateway.stop().await;

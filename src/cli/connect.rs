@@ -11,11 +11,10 @@ use tokio::time::timeout;
 
 use crate::backend::{Authorizer, Backend, State};
 use crate::config::Config;
-use crate::gateway::{Gateway, Keep};
-use crate::telemetry;
 
 use super::callback::Listener;
-use super::output::{Progress, print, say};
+use super::output::{print, say};
+use super::reach;
 
 /// Longest wait for the backend to say what it needs.
 const REACH: Duration = Duration::from_secs(60);
@@ -35,17 +34,12 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(mut config: Config, options: &Options) -> anyhow::Result<ExitCode> {
-    telemetry::init(&telemetry::LogSettings { level: telemetry::LogLevel::Error, ..config.log.clone() })?;
     let names: Vec<String> = config.backends.iter().map(|backend| backend.settings.name.clone()).collect();
     config.backends.retain(|backend| backend.settings.name == options.name);
     if config.backends.is_empty() {
         bail!("no backend `{}`; there are: {}", options.name, names.join(", "));
     }
-    let gateway = Gateway::start(config, Keep::Nothing)?;
-    let progress = Progress::new();
-    progress.show("asking the backend what it needs …");
-    gateway.first_attempts(REACH).await;
-    progress.clear();
+    let gateway = reach::start(config, REACH, "asking the backend what it needs …").await?;
     let needed = gateway.router().backends().first().map(|backend| needed(backend, options.again));
     gateway.stop().await;
     match needed.transpose()?.flatten() {

@@ -12,12 +12,12 @@ use serde_json::json;
 use crate::backend::TransportSettings;
 use crate::catalog::{Catalog, KeptListing, Source, load};
 use crate::config::{self, BackendConfig, Change, Config, Diff, Problems};
-use crate::gateway::{Gateway, Keep, applied};
+use crate::gateway::applied;
 use crate::router::Member;
-use crate::telemetry;
 
-use super::output::{Progress, failure, print, print_json, say};
+use super::output::{failure, print, print_json, say};
 use super::plan_tools::{self, ToolChange};
+use super::reach;
 
 /// Longest wait for a backend to be reached.
 const REACH: Duration = Duration::from_secs(90);
@@ -77,7 +77,7 @@ async fn plan(path: &Path, options: &Options) -> anyhow::Result<Plan> {
         .unwrap_or_default();
     let (reached, unknown) = match options.offline {
         true => (BTreeMap::new(), not_reached(&new, &diff, &kept)),
-        false => reach(&new, &diff).await?,
+        false => reach_new(&new, &diff).await?,
     };
     let before = catalog(&old, &kept, &BTreeMap::new());
     let after = catalog(&new, &kept, &reached);
@@ -107,18 +107,13 @@ fn not_reached(new: &Config, diff: &Diff, kept: &BTreeMap<String, KeptListing>) 
 type Reached = (BTreeMap<String, KeptListing>, BTreeMap<String, String>);
 
 /// Starts what is new or altered, for long enough to learn what it offers.
-async fn reach(new: &Config, diff: &Diff) -> anyhow::Result<Reached> {
+async fn reach_new(new: &Config, diff: &Diff) -> anyhow::Result<Reached> {
     let mut config = new.clone();
     config.backends.retain(|backend| is_begun(diff, backend));
     if config.backends.is_empty() {
         return Ok(Reached::default());
     }
-    telemetry::init(&telemetry::LogSettings { level: telemetry::LogLevel::Error, ..config.log.clone() })?;
-    let gateway = Gateway::start(config, Keep::Nothing)?;
-    let progress = Progress::new();
-    progress.show("reaching what is new …");
-    gateway.first_attempts(REACH).await;
-    progress.clear();
+    let gateway = reach::start(config, REACH, "reaching what is new …").await?;
     let (mut reached, mut unknown) = Reached::default();
     for member in gateway.router().fleet().members() {
         let name = member.backend.name().to_owned();

@@ -1,5 +1,5 @@
-//! How `list` and `call` reach tools: through the gateway that runs already, or through backends
-//! started for one command.
+//! How does a command reach tools: through the gateway that runs already, or through backends started for
+//! the one command?
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -59,12 +59,18 @@ pub(super) async fn reach(file: &Path, target: &Target) -> anyhow::Result<Gatewa
         Some(_nobody_listens) => running.stop().await,
     }
     say(&format!("no gateway at {url}; starting the backends for this command"));
+    start(config, START, "starting backends …").await
+}
+
+/// Reaches the backends of `config` for one command; returns once each was tried, after `limit` at the latest.
+/// `saying` is shown meanwhile.
+pub(super) async fn start(config: Config, limit: Duration, saying: &str) -> anyhow::Result<Gateway> {
     telemetry::init(&telemetry::LogSettings { level: telemetry::LogLevel::Error, ..config.log.clone() })?;
     guard_backends();
     let gateway = Gateway::start(config, Keep::Nothing)?;
     let progress = Progress::new();
-    progress.show("starting backends …");
-    gateway.first_attempts(START).await;
+    progress.show(saying);
+    gateway.first_attempts(limit).await;
     progress.clear();
     Ok(gateway)
 }

@@ -113,7 +113,8 @@ pub struct BackendConfig {
 /// # Errors
 /// Everything wrong with the file.
 pub fn load(path: &Path) -> Result<Config, Problems> {
-    load_with(path, BTreeMap::new())
+    let text = read_text(path).map_err(|error| Problems::unreadable(path, &error))?;
+    read(path, &text, &variable, BTreeMap::new())
 }
 
 /// Reads the file of `previous` again. A backend that has a free port keeps it, unless the backend changed:
@@ -140,11 +141,6 @@ pub fn reload(previous: &Config) -> Result<Config, Problems> {
 /// Everything wrong with the text.
 pub fn parse(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
     read(path, text, env, BTreeMap::new())
-}
-
-fn load_with(path: &Path, ports: BTreeMap<String, u16>) -> Result<Config, Problems> {
-    let text = read_text(path).map_err(|error| Problems::unreadable(path, &error))?;
-    read(path, &text, &variable, ports)
 }
 
 fn variable(name: &str) -> Option<String> {
