@@ -130,6 +130,10 @@ impl Call {
                 self.not_before = Some(Instant::now() + after);
                 CallEvent::Task(standing)
             }
+            Next::Questions { standing } => {
+                self.settle(Verdict::Success);
+                CallEvent::Task(standing)
+            }
         }
     }
 
@@ -139,15 +143,18 @@ impl Call {
         self.place = None;
     }
 
-    /// What is sent asks for a task.
-    pub(super) fn wants_task(&mut self) {
-        self.task = AsTask::Wanted;
+    /// What is sent asks for a task, or allows one.
+    pub(super) fn runs_as(&mut self, task: AsTask) {
+        self.task = task;
     }
 
     /// Answers a question; the backend's deadline starts anew.
     pub fn respond(&mut self, id: &Id, outcome: &Result<RawJson, RawJson>) {
         if let Some(reply) = &self.reply {
             reply.respond(id, &self.task.tied(outcome));
+        } else if let Some((method, params)) = self.task.answer(id, outcome) {
+            self.outgoing = Outgoing::new(self.backend.ids.next(), method, Some(params));
+            self.not_before = None;
         }
         self.extend(method::PROGRESS);
     }
@@ -171,6 +178,12 @@ impl Call {
     async fn step(&mut self) -> WireEvent {
         if let Some(reply) = &mut self.reply {
             return reply.next().await;
+        }
+        if let Some(event) = self.task.next_question() {
+            return event;
+        }
+        if self.task.is_asking() {
+            return std::future::pending().await;
         }
         if let Some(time) = self.not_before {
             sleep_until(time).await;

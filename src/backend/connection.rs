@@ -101,14 +101,14 @@ impl Connection {
         self.ids.next()
     }
 
-    /// Asks something on the gateway's own account, within `limit`.
+    /// Asks something on the gateway's own account, within `limit`; a `_meta` of the parameters' own stays.
     pub(super) async fn ask(
         &self,
         name: &'static str,
         mut params: Object,
         limit: Duration,
     ) -> Result<Result<RawJson, RawJson>, Failure> {
-        if self.revision().era() == Era::Modern {
+        if self.revision().era() == Era::Modern && params.get("_meta").is_none() {
             params.set("_meta", own_meta());
         }
         let params = (!params.is_empty()).then(|| params.to_json());

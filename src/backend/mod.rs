@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `backend.rs` | what is a backend to the rest of the gateway? |
 //! | `call.rs` | how does one call go, from leave to send to its verdict? |
-//! | `task.rs` | how does a call go on that the backend runs as a task? |
+//! | `task.rs`, `followed.rs` | how does a call go on that the backend runs as a task, in each era? |
 //! | `supervisor.rs` | who keeps the connection alive? |
 //! | `hold.rs` | is a process that keeps crashing left alone? |
 //! | `establish.rs` | how does a connection come about? |
@@ -40,6 +40,7 @@ mod child;
 mod connection;
 mod establish;
 mod failure;
+mod followed;
 mod groups;
 mod guardian;
 mod handshake;

@@ -1,6 +1,6 @@
 //! How does a call go on that a backend of 2025-11-25 runs as a task? It is asked how it stands, in the rhythm it asks
 //! for, until there is something to fetch; whoever waits for the call sees one call (MCP 2025-11-25,
-//! basic/utilities/tasks).
+//! basic/utilities/tasks). A task of the extension is the business of `followed.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::protocol::tasks::{self, Status};
-use crate::protocol::{Object, ParamHeader, RawJson};
+use crate::protocol::{Id, Object, ParamHeader, RawJson};
 
+use super::followed::Followed;
+use super::wire::WireEvent;
 use super::{Admission, Call, Failure, FailureKind, Sent};
 
-const GET: &str = "tasks/get";
+pub(super) const GET: &str = "tasks/get";
 const RESULT: &str = "tasks/result";
 pub(super) const CANCEL: &str = "tasks/cancel";
 
@@ -33,6 +35,10 @@ pub(super) enum AsTask {
     Wanted,
     /// A task under way, with its id.
     Running { id: RawJson, is_fetched: bool },
+    /// One request so far with this `_meta`, of which a modern backend may make a task.
+    Offered(Option<RawJson>),
+    /// A task of the extension under way.
+    Followed(Box<Followed>),
 }
 
 /// What an answer of the backend means to the call.
@@ -44,11 +50,34 @@ pub(super) enum Next {
     Gone(Failure),
     /// The task stands like this; then comes another request.
     Ask { standing: RawJson, method: &'static str, params: RawJson, after: Duration },
+    /// The task stands like this; what it asks comes from [`AsTask::next_question`].
+    Questions { standing: RawJson },
 }
 
 impl AsTask {
     /// Takes an answer to the last request.
     pub(super) fn take(&mut self, outcome: Result<RawJson, RawJson>) -> Next {
+        let next = match (&mut *self, outcome) {
+            (Self::Offered(meta), Ok(result)) if tasks::is_created(&result) => {
+                match Followed::new(&result, meta.as_ref()) {
+                    Ok(task) => {
+                        let next = task.created(result);
+                        *self = Self::Followed(Box::new(task));
+                        next
+                    }
+                    Err(failure) => Next::Gone(failure),
+                }
+            }
+            (Self::Followed(task), Ok(standing)) => task.stands(standing),
+            (_, outcome) => self.take_core(outcome),
+        };
+        if matches!(next, Next::Over(_)) {
+            *self = Self::No;
+        }
+        next
+    }
+
+    fn take_core(&mut self, outcome: Result<RawJson, RawJson>) -> Next {
         let task = match (&*self, &outcome) {
             (Self::Wanted, Ok(result)) => tasks::created(result),
             (Self::Running { is_fetched: false, .. }, Ok(task)) => Some(task.clone()),
@@ -84,7 +113,7 @@ impl AsTask {
         if is_fetched {
             return Next::Ask { standing, method: RESULT, params, after: Duration::ZERO };
         }
-        let after = tasks::poll_interval(&standing).unwrap_or(POLL).clamp(MIN_POLL, MAX_POLL);
+        let after = pause(&standing);
         Next::Ask { standing, method: GET, params, after }
     }
 
@@ -92,7 +121,33 @@ impl AsTask {
     pub(super) fn abandon(&mut self) -> Option<Object> {
         match std::mem::take(self) {
             Self::Running { id, .. } => Some(tasks::of_task(&id)),
-            Self::No | Self::Wanted => None,
+            Self::Followed(task) => Some(task.params()),
+            Self::No | Self::Wanted | Self::Offered(_) => None,
+        }
+    }
+
+    /// What happens while the backend is asked nothing: see [`Followed::next_question`].
+    pub(super) fn next_question(&mut self) -> Option<WireEvent> {
+        match self {
+            Self::Followed(task) => task.next_question(),
+            _ => None,
+        }
+    }
+
+    /// Whether the client has to answer before the backend is asked anything.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self, Self::Followed(task) if task.is_asking())
+    }
+
+    /// Takes an answer to a task of the extension, and returns the request that follows from it.
+    pub(super) fn answer(
+        &mut self,
+        id: &Id,
+        outcome: &Result<RawJson, RawJson>,
+    ) -> Option<(&'static str, RawJson)> {
+        match self {
+            Self::Followed(task) => task.answer(id, outcome),
+            _ => None,
         }
     }
 
@@ -100,7 +155,7 @@ impl AsTask {
     pub(super) fn untied(&self, params: Option<RawJson>) -> Option<RawJson> {
         match self {
             Self::Running { .. } => params.map(tasks::untied),
-            Self::No | Self::Wanted => params,
+            _ => params,
         }
     }
 
@@ -113,7 +168,12 @@ impl AsTask {
     }
 }
 
-fn cancelled(task: &RawJson) -> Failure {
+/// Between two questions how a task stands, after it stood like this.
+pub(super) fn pause(standing: &RawJson) -> Duration {
+    tasks::poll_interval(standing).unwrap_or(POLL).clamp(MIN_POLL, MAX_POLL)
+}
+
+pub(super) fn cancelled(task: &RawJson) -> Failure {
     let said = task.get("statusMessage").and_then(|message| message.to::<String>()).unwrap_or_default();
     let reason = if said.is_empty() { said } else { format!(": {said}") };
     Failure::new(FailureKind::Lost, Sent::Maybe, format!("the backend cancelled its task{reason}"))
@@ -137,7 +197,22 @@ impl Admission {
         let mut params = Object::parse(&params).unwrap_or_default();
         params.set("task", RawJson::of(&json!({ "ttl": TTL.as_millis() as u64 })));
         let mut call = self.call(id, method, params.to_json(), param_headers);
-        call.wants_task();
+        call.runs_as(AsTask::Wanted);
+        call
+    }
+
+    /// The same as [`Admission::call`], but a task that a modern backend makes of it is followed to its end: the
+    /// parameters declare the extension.
+    pub fn call_to_the_end(
+        self,
+        id: u64,
+        method: &'static str,
+        params: RawJson,
+        param_headers: Arc<[ParamHeader]>,
+    ) -> Call {
+        let meta = params.get("_meta");
+        let mut call = self.call(id, method, params, param_headers);
+        call.runs_as(AsTask::Offered(meta));
         call
     }
 }

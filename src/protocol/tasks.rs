@@ -85,9 +85,24 @@ pub fn created(result: &RawJson) -> Option<RawJson> {
     Some(task)
 }
 
-/// How long `task` asks its client to wait before it asks again.
+/// How long `task`, in either form, asks its client to wait before it asks again.
 pub fn poll_interval(task: &RawJson) -> Option<Duration> {
-    task.get("pollInterval")?.to::<u64>().map(Duration::from_millis)
+    let interval = task.get("pollInterval").or_else(|| task.get("pollIntervalMs"))?;
+    Duration::try_from_secs_f64(interval.to::<f64>()? / 1000.0).ok()
+}
+
+/// `capabilities` with the extension declared, and no other.
+pub fn declared_beside(capabilities: &RawJson) -> RawJson {
+    let mut declared = Object::parse(capabilities).unwrap_or_default();
+    declared.set("extensions", RawJson::of(&json!({ EXTENSION: {} })));
+    declared.to_json()
+}
+
+/// Whether a modern server refused a call because its client did not declare the extension.
+pub fn are_missing(error: &RawJson) -> bool {
+    let is_missing = error.get("code").and_then(|code| code.to()) == Some(code::MISSING_CAPABILITY);
+    let required = error.get("data").and_then(|data| data.get("requiredCapabilities"));
+    is_missing && required.is_some_and(|required| are_declared(&required))
 }
 
 /// The parameters of a request about the task `id`.

@@ -56,7 +56,7 @@ pub(super) struct Asking {
 }
 
 impl Driver {
-    /// A legacy backend asks.
+    /// A legacy backend asks, or a modern one in a task that is followed for a legacy client.
     pub(super) async fn question(
         &mut self,
         mut calling: Box<Calling>,
@@ -76,11 +76,18 @@ impl Driver {
         if answerer.is_none() {
             calling.call.respond(&id, &Err(RpcError::internal("too many questions are open").to_json()));
         }
+        let params = match calling.target.is_followed {
+            true => {
+                let key = id.raw().string().unwrap_or_default();
+                for_legacy(&method, params, &format!("{}-{key}", self.inbound.caller.request_id))
+            }
+            false => params,
+        };
         self.stage = Stage::Calling(calling);
         answerer.map(|answerer| Event::Question { method, params, answerer })
     }
 
-    /// Gives a legacy client's answer to the legacy backend.
+    /// Gives a legacy client's answer to the backend.
     pub(super) fn deliver(
         &mut self,
         mut calling: Box<Calling>,

@@ -130,7 +130,11 @@ impl Driver {
         let param_headers = target.tool.as_ref().map(|tool| Arc::clone(&tool.param_headers));
         let method = self.inbound.routed.method();
         let as_task = tasks::is_wanted(&target, &self.inbound) && admission.takes_tasks();
-        let begin = if as_task { Admission::call_as_task } else { Admission::call };
+        let begin = match target.is_followed {
+            true => Admission::call_to_the_end,
+            false if as_task => Admission::call_as_task,
+            false => Admission::call,
+        };
         let call = begin(admission, id, method, params, param_headers.unwrap_or_default());
         self.stage = Stage::Calling(Box::new(Calling { call, target, rounds, heard: false, first }));
         None
@@ -205,6 +209,14 @@ impl Driver {
                 // From now on it is known to run.
                 calling.heard = true;
                 self.task_stands(calling, told)
+            }
+            CallEvent::Answer(Err(error))
+                if tasks::can_be_followed(&calling.target, &self.inbound, &error) =>
+            {
+                let Calling { call, mut target, rounds, .. } = *calling;
+                drop(call);
+                target.is_followed = true;
+                self.call(target, rounds).await
             }
             CallEvent::Answer(outcome) => self.answered(*calling, outcome),
             CallEvent::Failed(failure) => self.failed(*calling, failure).await,

@@ -3,7 +3,7 @@
 
 use crate::protocol::{
     ClientCapabilities, Era, HopMeta, LogLevel, Object, RawJson, Revision, Routed, meta_key, method,
-    rewrite_meta,
+    rewrite_meta, tasks,
 };
 
 use super::exchange::Event;
@@ -31,7 +31,11 @@ pub(super) fn outward(target: &Target, inbound: &Inbound, revision: Revision, id
             params.set("taskId", local);
         }
     }
-    match rewrite_meta(params.get("_meta"), &hop_meta(&inbound.caller, revision, id)) {
+    let mut meta = hop_meta(&inbound.caller, revision, id);
+    if target.is_followed {
+        meta.client_capabilities = meta.client_capabilities.as_ref().map(tasks::declared_beside);
+    }
+    match rewrite_meta(params.get("_meta"), &meta) {
         Some(meta) => params.set("_meta", meta),
         None => {
             params.remove("_meta");

@@ -17,6 +17,8 @@ pub(super) struct Target {
     pub tool: Option<Arc<ToolEntry>>,
     /// The client's parameters, cut into members.
     pub params: Object,
+    /// The gateway follows the task that a modern backend makes of the call, for a client that knows none.
+    pub is_followed: bool,
 }
 
 /// Finds the owner.
@@ -41,7 +43,7 @@ pub(super) fn resolve(catalog: &Catalog, inbound: &Inbound) -> Result<Target, Rp
         Routed::Complete => (reference(catalog, &params)?, None),
         Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => return Err(tasks::unknown()),
     };
-    Ok(Target { route, tool, params })
+    Ok(Target { route, tool, params, is_followed: false })
 }
 
 fn text(object: &Object, key: &str) -> Result<String, RpcError> {

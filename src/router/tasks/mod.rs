@@ -21,7 +21,8 @@ pub(super) use relay::shown;
 pub(super) use updates::Followers;
 pub use updates::TaskUpdates;
 
-use crate::protocol::tasks::Support;
+use crate::protocol::tasks::{Support, are_missing};
+use crate::protocol::{Era, RawJson, Routed};
 
 use super::request::Inbound;
 use super::target::Target;
@@ -34,4 +35,11 @@ pub(super) fn is_wanted(target: &Target, inbound: &Inbound) -> bool {
         Some(Support::Optional) => relay::declares_tasks(inbound),
         Some(Support::Forbidden) | None => false,
     }
+}
+
+/// Whether a modern backend refused a call that the gateway can make once more and follow to its end itself: its client
+/// knows no tasks. A modern client is told, because it could declare the extension.
+pub(super) fn can_be_followed(target: &Target, inbound: &Inbound, error: &RawJson) -> bool {
+    let is_legacy = inbound.caller.revision.era() == Era::Legacy;
+    is_legacy && inbound.routed == Routed::CallTool && !target.is_followed && are_missing(error)
 }

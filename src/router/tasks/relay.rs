@@ -22,7 +22,7 @@ impl Driver {
         }
         let params = self.inbound.params.as_ref().and_then(Object::parse).unwrap_or_default();
         let route = Route { backend: id.backend.into(), local: id.local.into(), qualified: shown.into() };
-        let target = Target { route, tool: None, params };
+        let target = Target { route, tool: None, params, is_followed: false };
         self.account.begin(&self.router, &target, self.inbound.routed);
         self.call(target, 0).await
     }

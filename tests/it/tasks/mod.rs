@@ -3,6 +3,7 @@
 mod follow;
 mod legacy;
 mod relay;
+mod required;
 mod updates;
 
 use crate::support::{Client, Message};
