@@ -1,13 +1,13 @@
 //! Is a process that crashes again and again left alone for a while?
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::resilience::{CrashLoop, RestartSettings};
 
-use super::{Backend, Failure, TransportSettings};
+use super::{Backend, Failure, TransportSettings, now};
 
 /// The crashes of a backend's processes.
 #[derive(Debug)]
@@ -32,13 +32,13 @@ impl Backend {
             }
         };
         if has_process {
-            self.hold.crashes.lock().crashed(Instant::now());
+            self.hold.crashes.lock().crashed(now());
         }
     }
 
     /// How long no process is started yet.
     pub(super) fn held_for(&self) -> Option<Duration> {
-        self.hold.crashes.lock().held_for(Instant::now())
+        self.hold.crashes.lock().held_for(now())
     }
 
     /// Refuses to start a process now.

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::protocol::{Id, Object, RawJson, RpcError, meta_key, method, tasks};
-use crate::resilience::jitter;
 
 use super::connection::Connection;
 use super::handshake::{Agreement, own_meta};
+use super::reopen::Reopen;
 use super::watched::{Wanted, Watched};
 use super::wire::{Outgoing, Reply, WireEvent};
 use super::{Failure, Sent};
@@ -24,21 +24,12 @@ use super::{Failure, Sent};
 const DEBOUNCE: Duration = Duration::from_millis(20);
 /// For the stream to open, and then for the acknowledgement; a backend that sends none is believed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Wait before an ended stream is opened again.
-const REOPEN: Duration = Duration::from_secs(1);
-const MAX_REOPEN: Duration = Duration::from_secs(60);
 
 /// Listens for what concerns no request, for as long as the connection lives.
 pub(super) async fn keep_listening(connection: Arc<Connection>, watched: Arc<Watched>) {
     let signals = connection.signals().clone();
-    let listener = Listener {
-        connection,
-        watched,
-        stream: None,
-        heard: Heard::default(),
-        opened: Instant::now(),
-        wait: REOPEN,
-    };
+    let listener =
+        Listener { connection, watched, stream: None, heard: Heard::default(), reopen: Reopen::default() };
     tokio::select! {
         () = listener.run() => {}
         _ = signals.lost() => {}
@@ -52,8 +43,7 @@ struct Listener {
     stream: Option<Reply>,
     /// The resources and tasks that the stream tells of.
     heard: Heard,
-    opened: Instant,
-    wait: Duration,
+    reopen: Reopen,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,7 +76,7 @@ impl Listener {
                     () = ended(&mut self.stream) => {}
                 }
             }
-            let pause = self.pause();
+            let pause = self.reopen.pause();
             tokio::select! {
                 _ = wanted.changed() => sleep(DEBOUNCE).await,
                 () = sleep(pause) => {}
@@ -96,6 +86,7 @@ impl Listener {
 
     /// Opens a stream for `goal`; `false` if that is to be tried again.
     async fn reach(&mut self, goal: &Wanted) -> bool {
+        self.reopen.begin();
         let params = listen_params(self.connection.agreement(), goal);
         let opened = match params {
             Some(params) => self.open(params).await,
@@ -110,7 +101,6 @@ impl Listener {
             Opened::Open { reply, accepted } => {
                 self.stream = Some(reply);
                 self.heard = accepted_of(goal, accepted.as_ref());
-                self.opened = Instant::now();
                 self.settle(goal, None);
                 true
             }
@@ -143,16 +133,6 @@ impl Listener {
         let error = error.cloned().unwrap_or_else(|| unheard().to_json());
         let refused = goal.uris.difference(&self.heard.uris).map(|uri| (Arc::clone(uri), error.clone()));
         self.watched.settle_with(goal.serial, refused.collect(), self.heard.tasks.clone());
-    }
-
-    /// How long to wait now: longer each time, unless the last stream lived long.
-    fn pause(&mut self) -> Duration {
-        if self.opened.elapsed() > MAX_REOPEN {
-            self.wait = REOPEN;
-        }
-        let pause = self.wait.mul_f64(0.5 + jitter() / 2.0);
-        self.wait = (self.wait * 2).min(MAX_REOPEN);
-        pause
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `offer.rs` | what does it offer, all pages of it? |
 //! | `watched.rs` | which of its resources do clients watch? |
 //! | `listen.rs`, `subscribe.rs` | how does it learn that, in each era? |
+//! | `reopen.rs` | how long until a stream that ended is opened again? |
 //! | `wire.rs` | what comes back for a request? |
 //! | `sharing.rs`, `own.rs`, `lease.rs` | which connection does a call get, and who shares it? |
 //! | `pool.rs` | which connections does one call at a time have for itself? |
@@ -58,6 +59,7 @@ mod own;
 mod pipe;
 mod places;
 mod pool;
+mod reopen;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod settings;

@@ -1,4 +1,4 @@
-//! How long until the next attempt to connect?
+//! How long until the next attempt?
 
 use std::time::Duration;
 
@@ -16,8 +16,13 @@ pub struct Backoff {
 impl Backoff {
     /// Starts at the first wait, or at the longest where that is shorter.
     pub fn new(settings: &RestartSettings) -> Self {
-        let first = settings.backoff.min(settings.max_backoff);
-        Self { first, longest: settings.max_backoff, nominal: first }
+        Self::between(settings.backoff, settings.max_backoff)
+    }
+
+    /// The same, without settings.
+    pub fn between(first: Duration, longest: Duration) -> Self {
+        let first = first.min(longest);
+        Self { first, longest, nominal: first }
     }
 
     /// The next wait: between half and all of the nominal one, which then doubles.

@@ -10,7 +10,7 @@
 //! | `transition.rs` | what is there to tell operators about a circuit? |
 //! | `permit.rs` | who may send, and what if the sender vanishes? |
 //! | `bulkhead.rs` | how many calls may one backend hold at a time? |
-//! | `backoff.rs` | how long until the next attempt to connect? |
+//! | `backoff.rs` | how long until the next attempt? |
 //! | `crash_loop.rs` | when is starting a process again of no use? |
 //! | `budget.rs` | may one more call be made again? |
 //! | `wait.rs` | how much of a wait is left? |

@@ -5,29 +5,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::protocol::{self, Message, SseParser, method};
-use crate::resilience::jitter;
 
+use super::super::reopen::Reopen;
 use super::super::wire::WireEvent;
 use super::super::{Failure, MAX_MESSAGE_BYTES};
 use super::HttpConnection;
 use super::reply::{answer, is_event_stream};
 
-/// Wait before an ended stream is opened again, unless the server asked for another.
-const REOPEN: Duration = Duration::from_secs(1);
-const MAX_REOPEN: Duration = Duration::from_secs(60);
 /// Longest wait for the stream of a session to open before its first call.
 const OPENING: Duration = Duration::from_millis(250);
 
 /// Keeps the stream open for as long as the connection lives. Ends at once if the backend offers none.
 pub(in super::super) async fn follow(connection: Arc<HttpConnection>, opened_once: Arc<Notify>) {
-    let (mut wait, mut was_open) = (REOPEN, false);
+    let (mut reopen, mut was_open) = (Reopen::default(), false);
     while !connection.signals.is_lost() {
-        let opened = tokio::time::Instant::now();
+        reopen.begin();
         let round = tokio::select! {
             round = follow_get(&connection, was_open, &opened_once) => round,
             _ = connection.signals.lost() => return,
@@ -38,13 +34,11 @@ pub(in super::super) async fn follow(connection: Arc<HttpConnection>, opened_onc
                 was_open = false;
                 continue;
             }
-            Ok(Round::Ended) if opened.elapsed() > MAX_REOPEN => (wait, was_open) = (REOPEN, true),
-            Ok(Round::Ended) => (wait, was_open) = ((wait * 2).min(MAX_REOPEN), true),
-            Err(_) => wait = (wait * 2).min(MAX_REOPEN),
+            Ok(Round::Ended) => was_open = true,
+            Err(_) => {}
         }
-        let pause = wait.mul_f64(0.5 + jitter() / 2.0);
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(reopen.pause()) => {}
             _ = connection.signals.lost() => return,
         }
     }
