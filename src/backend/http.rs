@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::protocol::{ClientCapabilities, Id, LogLevel, RawJson, Revision, frame, header, method};
+use crate::protocol::{ClientCapabilities, Id, LogLevel, Pieces, RawJson, Revision, frame, header, method};
 
 pub(super) use client::{describe, library};
 pub(super) use headers::fixed as fixed_headers;
@@ -166,7 +166,8 @@ impl HttpConnection {
             return Ok(reply);
         }
         reply.forget();
-        self.renew(&hop).await?;
+        // In a box, like all that is big and rarely needed: a call keeps room for what it awaits.
+        Box::pin(self.renew(&hop)).await?;
         self.send(&self.hop.load_full(), outgoing).await
     }
 
@@ -199,7 +200,7 @@ impl HttpConnection {
 
     /// Sends a request as `hop` says.
     pub(super) async fn send(self: &Arc<Self>, hop: &Hop, outgoing: &Outgoing) -> Result<HttpReply, Failure> {
-        let text = frame::request(&Id::number(outgoing.id), outgoing.method, outgoing.params.as_ref());
+        let text = frame::request_pieces(&Id::number(outgoing.id), outgoing.method, outgoing.params.as_ref());
         let aside = if outgoing.method == method::INITIALIZE { None } else { self.attach() };
         let mut guard = CancelGuard::new(Arc::clone(self), hop, outgoing);
         let response = self.post(hop, Some(outgoing), text).await;
@@ -215,7 +216,7 @@ impl HttpConnection {
     /// Sends a notification or an answer; what the backend says to it matters to nobody.
     pub(super) async fn post_silent(&self, text: Bytes) {
         let hop = self.hop.load_full();
-        let sent = tokio::time::timeout(self.limit, self.post(&hop, None, text)).await;
+        let sent = tokio::time::timeout(self.limit, self.post(&hop, None, text.into())).await;
         if let Ok(Err(failure)) = sent {
             tracing::debug!(%failure, "a notification did not reach the backend");
         }
@@ -225,7 +226,7 @@ impl HttpConnection {
         self.post_silent(frame::notification(name, params)).await;
     }
 
-    async fn post(&self, hop: &Hop, outgoing: Option<&Outgoing>, text: Bytes) -> Result<Response, Failure> {
+    async fn post(&self, hop: &Hop, outgoing: Option<&Outgoing>, text: Pieces) -> Result<Response, Failure> {
         self.transmit(Method::POST, || self.headers(hop, outgoing), text).await
     }
 
@@ -245,14 +246,14 @@ impl HttpConnection {
             }
             headers
         };
-        self.transmit(Method::GET, headers, Bytes::new()).await
+        self.transmit(Method::GET, headers, Pieces::default()).await
     }
 
     async fn transmit(
         &self,
         method: Method,
         headers: impl Fn() -> HeaderMap,
-        body: Bytes,
+        body: Pieces,
     ) -> Result<Response, Failure> {
         let attempt = |token: Option<HeaderValue>| {
             let mut headers = headers();
@@ -270,7 +271,7 @@ impl HttpConnection {
         if hop.session().is_none() {
             return;
         }
-        let ending = self.transmit(Method::DELETE, || self.headers(&hop, None), Bytes::new());
+        let ending = self.transmit(Method::DELETE, || self.headers(&hop, None), Pieces::default());
         let _ = tokio::time::timeout(self.limit, ending).await;
     }
 }

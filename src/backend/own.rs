@@ -105,10 +105,11 @@ impl Backend {
     ) -> Result<Option<Established>, Failure> {
         self.refuse_if_held()?;
         if self.speaks_legacy(shared, client) {
-            match self.attempt(Era::Legacy, capabilities).run_again().await {
+            // In a box: most calls open nothing, and need no room for it.
+            match Box::pin(self.attempt(Era::Legacy, capabilities).run_again()).await {
                 Ok(established) => {
                     if !capabilities.is_empty() || established.child.is_some() {
-                        established.listen_beside(&self.watched).await;
+                        Box::pin(established.listen_beside(&self.watched)).await;
                     }
                     return Ok(Some(established));
                 }
@@ -126,7 +127,8 @@ impl Backend {
         if !self.has_modern_connections() {
             return Ok(None);
         }
-        let modern = self.attempt(Era::Modern, ClientCapabilities::default()).run_again().await;
+        let attempt = self.attempt(Era::Modern, ClientCapabilities::default());
+        let modern = Box::pin(attempt.run_again()).await;
         modern.map(Some).map_err(|refusal| self.not_opened(refusal))
     }
 

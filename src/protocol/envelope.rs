@@ -1,12 +1,12 @@
 //! The JSON-RPC envelope: one pass over a message, everything inside it left as text.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::json::salvage;
+use super::json::{Fault, Flaw, Place, read_object, salvage, text_of};
 use super::{RawJson, RpcError, guard};
 
 /// A request's id, as it was spelt: a string or a number.
@@ -89,26 +89,44 @@ impl Malformed {
     }
 }
 
-/// The members an envelope may have; a known one that stands twice is refused by the derive.
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    method: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    params: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    error: Option<&'a RawValue>,
+/// The members an envelope may have, where they stand.
+#[derive(Default)]
+struct Wire {
+    jsonrpc: Option<Range<usize>>,
+    id: Option<Range<usize>>,
+    method: Option<Range<usize>>,
+    params: Option<Range<usize>>,
+    result: Option<Range<usize>>,
+    error: Option<Range<usize>>,
+    /// Where a member begins that stood before: which of the two counts is not known.
+    twice: Option<usize>,
 }
 
-/// Keeps `null` apart from absent: an `id` of `null` is wrong, no `id` is a notification.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+impl Wire {
+    fn read(text: &[u8]) -> Result<Self, Fault> {
+        let mut wire = Self::default();
+        read_object(text, |place| wire.note(text, place))?;
+        match wire.twice {
+            Some(at) => Err(Fault { flaw: Flaw::NoObject, at }),
+            None => Ok(wire),
+        }
+    }
+
+    fn note(&mut self, text: &[u8], Place { key, value }: Place) {
+        let at = key.start;
+        let slot = match text_of(&text[key]).as_deref() {
+            Some("jsonrpc") => &mut self.jsonrpc,
+            Some("id") => &mut self.id,
+            Some("method") => &mut self.method,
+            Some("params") => &mut self.params,
+            Some("result") => &mut self.result,
+            Some("error") => &mut self.error,
+            _ => return,
+        };
+        if slot.replace(value).is_some() {
+            self.twice = Some(at);
+        }
+    }
 }
 
 /// Reads one message.
@@ -116,20 +134,15 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 /// # Errors
 /// −32700 for text that is not JSON or nests too deep, −32600 for JSON that is no message.
 pub fn parse(text: &Bytes) -> Result<Message, Box<Malformed>> {
-    if !guard::scan(text) {
-        let message = format!("the message nests deeper than {} levels", guard::MAX_DEPTH);
-        return Err(Malformed::new(None, RpcError::invalid_request(message)));
-    }
-    let wire: Wire<'_> =
-        serde_json::from_slice(text).map_err(|error| Malformed::new(None, describe(&error)))?;
-    let keep = |value: &RawValue| RawJson::within(text, value);
-    let id = wire.id.map(keep).and_then(Id::new);
+    let wire = Wire::read(text).map_err(|fault| Malformed::new(None, describe(text, fault)))?;
+    let keep = |place: Range<usize>| RawJson::authored(text.slice(place));
+    let (has_id, id) = (wire.id.is_some(), wire.id.map(keep).and_then(Id::new));
     let refuse = |message: &str| Malformed::new(id.clone(), RpcError::invalid_request(message));
 
-    if wire.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
+    if wire.jsonrpc.map(|place| &text[place]) != Some(b"\"2.0\"") {
         return Err(refuse("`jsonrpc` must be \"2.0\""));
     }
-    let has_unusable_id = wire.id.is_some() && id.is_none();
+    let has_unusable_id = has_id && id.is_none();
     let Some(method) = wire.method else {
         let outcome = match (wire.result, wire.error) {
             (Some(result), None) => Ok(keep(result)),
@@ -148,7 +161,7 @@ pub fn parse(text: &Bytes) -> Result<Message, Box<Malformed>> {
     let Some(method) = keep(method).string().map(String::from) else {
         return Err(refuse("`method` must be a string"));
     };
-    let params = wire.params.map(keep);
+    let params = wire.params.map(keep).filter(|params| !params.is_null());
     if params.as_ref().is_some_and(|params| !params.is_object()) {
         return Err(refuse("`params` must be an object"));
     }
@@ -173,7 +186,7 @@ pub fn parse_batch(text: &Bytes) -> Option<Result<Batch, Box<Malformed>>> {
         return Some(parse(text).map(|message| vec![Ok(message)]));
     }
     Some(match serde_json::from_slice::<Vec<&RawValue>>(text) {
-        Err(error) => Err(Malformed::new(None, describe(&error))),
+        Err(error) => Err(Malformed::new(None, no_batch(&error))),
         Ok(items) if items.is_empty() => {
             Err(Malformed::new(None, RpcError::invalid_request("the batch is empty")))
         }
@@ -190,92 +203,33 @@ pub fn salvage_id(text: &Bytes) -> Option<Id> {
 }
 
 /// Says what is wrong with a text without quoting it: it may hold secrets.
-fn describe(error: &serde_json::Error) -> RpcError {
-    use serde_json::error::Category;
-    let place = format!("line {}, column {}", error.line(), error.column());
-    match error.classify() {
-        Category::Data => {
+fn describe(text: &[u8], fault: Fault) -> RpcError {
+    let before = &text[..fault.at];
+    let line_start = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    let line = memchr::memchr_iter(b'\n', before).count() + 1;
+    let place = format!("line {line}, column {}", before.len() - line_start + 1);
+    match fault.flaw {
+        Flaw::Syntax => RpcError::parse_error(format!("not valid JSON ({place})")),
+        Flaw::End => RpcError::parse_error(format!("the JSON ends too early ({place})")),
+        Flaw::TooDeep => {
+            let levels = guard::MAX_DEPTH;
+            RpcError::invalid_request(format!("the message nests deeper than {levels} levels"))
+        }
+        Flaw::NoObject => {
             RpcError::invalid_request(format!("not one JSON-RPC message with unique members ({place})"))
         }
-        Category::Eof => RpcError::parse_error(format!("the JSON ends too early ({place})")),
-        Category::Io | Category::Syntax => RpcError::parse_error(format!("not valid JSON ({place})")),
     }
 }
 
-/// Message texts the gateway writes around raw parts.
-pub mod frame {
-    use bytes::{BufMut, Bytes, BytesMut};
-
-    use super::{Id, RawJson};
-
-    /// A request.
-    pub fn request(id: &Id, method: &str, params: Option<&RawJson>) -> Bytes {
-        compose(Some(id), method, params)
-    }
-
-    /// A notification.
-    pub fn notification(method: &str, params: Option<&RawJson>) -> Bytes {
-        compose(None, method, params)
-    }
-
-    /// A successful answer.
-    pub fn result(id: &Id, result: &RawJson) -> Bytes {
-        answer(Some(id), b",\"result\":", result)
-    }
-
-    /// A failed answer; without an id where it could not be read.
-    pub fn error(id: Option<&Id>, error: &RawJson) -> Bytes {
-        answer(id, b",\"error\":", error)
-    }
-
-    /// An answer of either kind.
-    pub fn outcome(id: &Id, outcome: &Result<RawJson, RawJson>) -> Bytes {
-        match outcome {
-            Ok(value) => result(id, value),
-            Err(value) => error(Some(id), value),
-        }
-    }
-
-    const OPENING: &[u8] = b"{\"jsonrpc\":\"2.0\"";
-
-    fn compose(id: Option<&Id>, method: &str, params: Option<&RawJson>) -> Bytes {
-        let size = 64 + method.len() + params.map_or(0, RawJson::len) + id.map_or(0, |id| id.raw().len());
-        let mut text = BytesMut::with_capacity(size);
-        text.put_slice(OPENING);
-        put_id(&mut text, id);
-        text.put_slice(b",\"method\":");
-        text.put_slice(RawJson::of_text(method).as_bytes());
-        if let Some(params) = params {
-            text.put_slice(b",\"params\":");
-            text.put_slice(params.as_bytes());
-        }
-        text.put_u8(b'}');
-        text.freeze()
-    }
-
-    fn answer(id: Option<&Id>, member: &[u8], value: &RawJson) -> Bytes {
-        let mut text = BytesMut::with_capacity(64 + value.len() + id.map_or(0, |id| id.raw().len()));
-        text.put_slice(OPENING);
-        put_id(&mut text, id);
-        text.put_slice(member);
-        text.put_slice(value.as_bytes());
-        text.put_u8(b'}');
-        text.freeze()
-    }
-
-    fn put_id(text: &mut BytesMut, id: Option<&Id>) {
-        if let Some(id) = id {
-            text.put_slice(b",\"id\":");
-            text.put_slice(id.raw().as_bytes());
-        }
-    }
+fn no_batch(error: &serde_json::Error) -> RpcError {
+    RpcError::parse_error(format!("not valid JSON (line {}, column {})", error.line(), error.column()))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
-    use crate::protocol::code;
+    use crate::protocol::{code, frame};
 
     fn read(text: &str) -> Result<Message, Box<Malformed>> {
         parse(&Bytes::copy_from_slice(text.as_bytes()))

@@ -114,11 +114,10 @@ pub fn of_task(id: &RawJson) -> Object {
 
 /// `holder` without the word in its `_meta` that ties it to a task of 2025-11-25.
 pub fn untied(holder: RawJson) -> RawJson {
-    let meta = holder.get("_meta").and_then(|meta| Object::parse(&meta));
-    let Some((mut meta, mut object)) = meta.zip(Object::parse(&holder)) else { return holder };
-    if meta.remove(meta_key::RELATED_TASK).is_none() {
-        return holder;
-    }
+    let meta = holder.get("_meta").filter(|meta| meta.get(meta_key::RELATED_TASK).is_some());
+    let parts = meta.and_then(|meta| Object::parse(&meta)).zip(Object::parse(&holder));
+    let Some((mut meta, mut object)) = parts else { return holder };
+    meta.remove(meta_key::RELATED_TASK);
     if meta.is_empty() {
         object.remove("_meta");
     } else {

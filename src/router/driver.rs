@@ -64,7 +64,8 @@ impl Driver {
             let event = match std::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::New => self.open().await,
                 Stage::Calling(calling) => self.proceed(calling).await,
-                Stage::Asking(asking) => self.ask(asking).await,
+                // In a box, like all that most calls never come to: they need no room for it.
+                Stage::Asking(asking) => Box::pin(self.ask(asking)).await,
                 // Unreachable by construction: an exchange ends with its answer.
                 Stage::Over => Some(Event::Answer(Err(RpcError::internal("the exchange is over").to_json()))),
             };
@@ -77,7 +78,7 @@ impl Driver {
     /// Finds the owner and asks for leave to send.
     async fn open(&mut self) -> Option<Event> {
         if self.inbound.routed.is_about_a_task() {
-            return self.open_task().await;
+            return Box::pin(self.open_task()).await;
         }
         let mut target = match resolve(&self.router.catalog(), &self.inbound) {
             Ok(target) => target,
@@ -203,7 +204,7 @@ impl Driver {
             }
             CallEvent::Question { id, method, params } => {
                 calling.heard = true;
-                self.question(calling, id, method, params).await
+                Box::pin(self.question(calling, id, method, params)).await
             }
             CallEvent::Task(told) => {
                 // From now on it is known to run.
@@ -219,7 +220,7 @@ impl Driver {
                 self.call(target, rounds).await
             }
             CallEvent::Answer(outcome) => self.answered(*calling, outcome),
-            CallEvent::Failed(failure) => self.failed(*calling, failure).await,
+            CallEvent::Failed(failure) => Box::pin(self.failed(*calling, failure)).await,
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Server;
 use super::subscription::Subscription;
-use crate::protocol::{Era, ListKind, Object, RawJson, RequestMeta, Revision, RpcError, meta_key};
+use crate::protocol::{Era, ListKind, Object, Pieces, RawJson, RequestMeta, Revision, RpcError, meta_key};
 use crate::router::{Caller, Exchange};
 
 /// The member of a list's `_meta` that names the backends whose part may be out of date.
@@ -21,7 +21,7 @@ pub(super) type Answering = Pin<Box<dyn Future<Output = Result<RawJson, RpcError
 /// What a request turns out to be.
 pub(super) enum Work {
     /// Answered already: the result.
-    Ready(RawJson),
+    Ready(Pieces),
     /// Answered by the gateway, but not at once.
     Later(Answering),
     /// A backend answers.
@@ -57,7 +57,7 @@ pub(super) fn list(
     caller: &Caller,
     kind: ListKind,
     params: Option<&RawJson>,
-) -> Result<RawJson, RpcError> {
+) -> Result<Pieces, RpcError> {
     let cursor = params.and_then(|params| params.get("cursor")).filter(|cursor| !cursor.is_null());
     let cursor = match &cursor {
         Some(raw) => Some(raw.string().ok_or_else(|| RpcError::invalid_params("`cursor` must be a string"))?),
@@ -76,7 +76,8 @@ pub(super) fn list(
     if era == Era::Modern || !page.stale.is_empty() {
         result.set("_meta", meta(server, era, &page.stale));
     }
-    Ok(result.to_json())
+    // The entries are the catalog's own, however many there are.
+    Ok(result.to_pieces(kind.member()))
 }
 
 /// The revisions a stateless request may name.
@@ -86,15 +87,15 @@ pub(super) fn modern_versions() -> Vec<&'static str> {
 
 /// A relayed result as the modern era needs it: `resultType` is added where a legacy backend said none,
 /// every byte that is there stays.
-pub(super) fn with_result_type(result: RawJson) -> RawJson {
+pub(super) fn with_result_type(result: RawJson) -> Pieces {
     const TYPE: &str = "{\"resultType\":\"complete\"";
     if !result.is_object() || result.get("resultType").is_some() {
-        return result;
+        return result.into();
     }
     let rest = &result.as_bytes()[1..];
     let is_empty = rest.trim_ascii_start() == b"}";
     let separator: &[u8] = if is_empty { b"" } else { b"," };
-    RawJson::authored([TYPE.as_bytes(), separator, rest].concat().into())
+    RawJson::authored([TYPE.as_bytes(), separator, rest].concat().into()).into()
 }
 
 /// The level that `_meta` asks for.
@@ -142,9 +143,9 @@ mod tests {
     #[test]
     fn a_result_gets_a_type_only_where_it_has_none_and_keeps_its_bytes() {
         let typed = |text: &'static str| with_result_type(RawJson::parse(text.into()).unwrap());
-        assert_eq!(typed(r#"{ "a" : 1.0 }"#).as_str(), r#"{"resultType":"complete", "a" : 1.0 }"#);
-        assert_eq!(typed("{ }").as_str(), r#"{"resultType":"complete" }"#);
+        assert_eq!(typed(r#"{ "a" : 1.0 }"#).join(), r#"{"resultType":"complete", "a" : 1.0 }"#);
+        assert_eq!(typed("{ }").join(), r#"{"resultType":"complete" }"#);
         let asked = r#"{"x":{"resultType":1},"resultType":"input_required"}"#;
-        assert_eq!(typed(asked).as_str(), asked);
+        assert_eq!(typed(asked).join(), asked);
     }
 }

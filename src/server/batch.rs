@@ -77,7 +77,7 @@ fn begin(server: &Server, session: &Session, item: Result<Message, Box<Malformed
     };
     let request_id = server.request_ids.draw();
     match legacy::begin(server, session, &request_id, &name, params) {
-        Ok(Work::Ready(result)) => Begun::Answered(frame::result(&id, &result)),
+        Ok(Work::Ready(result)) => Begun::Answered(frame::result(&id, result)),
         Ok(Work::Later(answering)) => Begun::Later(id, request_id, answering),
         Ok(Work::Routed(exchange)) => {
             let call = session.calls.begin(&id);

@@ -51,13 +51,13 @@ pub(super) fn begin(
         return answers::list(server, &caller, kind, params.as_ref()).map(Work::Ready);
     }
     match name {
-        method::PING => Ok(Work::Ready(RawJson::empty_object())),
+        method::PING => Ok(Work::Ready(RawJson::empty_object().into())),
         method::SUBSCRIBE => Ok(Work::Later(subscribe(server, session, uri_of(params.as_ref())?))),
         method::UNSUBSCRIBE => {
             session.updates.unsubscribe(&uri_of(params.as_ref())?);
-            Ok(Work::Ready(RawJson::empty_object()))
+            Ok(Work::Ready(RawJson::empty_object().into()))
         }
-        method::SET_LEVEL => set_level(session, params.as_ref()).map(Work::Ready),
+        method::SET_LEVEL => set_level(session, params.as_ref()).map(|result| Work::Ready(result.into())),
         method::INITIALIZE => Err(RpcError::invalid_request("this session is initialized already")),
         _ => Err(RpcError::new(crate::protocol::code::METHOD_NOT_FOUND, "no such method in this revision")),
     }

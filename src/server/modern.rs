@@ -55,7 +55,7 @@ pub(super) fn begin(
         return answers::list(server, &caller, kind, params.as_ref()).map(Work::Ready);
     }
     match name {
-        method::DISCOVER => Ok(Work::Ready(answers::discover(server))),
+        method::DISCOVER => Ok(Work::Ready(answers::discover(server).into())),
         method::LISTEN => Subscription::open(server, caller, id, params.as_ref())
             .map(|opened| Work::Subscription(Box::new(opened))),
         _ => Err(RpcError::new(code::METHOD_NOT_FOUND, "no such method in this revision")),

@@ -110,7 +110,7 @@ impl Subscription {
     pub(super) fn result(&self) -> Bytes {
         let mut result = self.tagged();
         result.set("resultType", RawJson::of("complete"));
-        frame::result(&self.id, &result.to_json())
+        frame::result(&self.id, result.to_json())
     }
 
     fn task_changed(&self, task: &RawJson) -> Bytes {

@@ -11,6 +11,7 @@ use url::Url;
 use super::super::oauth::Head;
 use super::super::{Failure, FailureKind, Sent};
 use super::direct::{Direct, DirectBody};
+use crate::protocol::Pieces;
 
 /// How the gateway names itself.
 pub(super) const AGENT: &str = concat!("switchyard/", env!("CARGO_PKG_VERSION"));
@@ -51,7 +52,7 @@ impl Client {
         &self,
         method: Method,
         headers: HeaderMap,
-        body: Bytes,
+        body: Pieces,
     ) -> Result<Response, Failure> {
         match self {
             Self::Direct(direct) => {
@@ -63,7 +64,7 @@ impl Client {
                 })
             }
             Self::Library(client, url) => {
-                let request = client.request(method, url.clone()).headers(headers).body(body);
+                let request = client.request(method, url.clone()).headers(headers).body(body.join());
                 let response = request.send().await.map_err(|error| describe(&error))?;
                 let (head, body) = http::Response::from(response).into_parts();
                 Ok(Response { status: head.status, headers: head.headers, body: Body::Library(body) })

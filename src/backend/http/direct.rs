@@ -17,6 +17,7 @@ use url::{Position, Url};
 use super::super::{Failure, FailureKind, Sent};
 use super::client::{AGENT, innermost};
 use super::link::{Broken, Link};
+use crate::protocol::Pieces;
 
 /// Sends requests to one URL.
 pub(super) struct Direct {
@@ -49,7 +50,7 @@ impl Direct {
         &self,
         method: Method,
         mut headers: HeaderMap,
-        body: Bytes,
+        body: Pieces,
     ) -> Result<Response<DirectBody>, Failure> {
         headers.insert(HOST, self.host.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
@@ -59,7 +60,8 @@ impl Direct {
         loop {
             let (mut link, is_new) = match self.idle.take() {
                 Some(link) => (link, false),
-                None => (self.open().await?, true),
+                // In a box: it is big and rarely needed.
+                None => (Box::pin(self.open()).await?, true),
             };
             match link.send(request).await {
                 Ok(response) => {

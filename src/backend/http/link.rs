@@ -18,12 +18,14 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use crate::protocol::Pieces;
+
 /// A link nobody used for so long is closed; servers close theirs at about the same age.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// A request with its whole body.
-pub(super) type Whole = Request<Full<Bytes>>;
-type Driver = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
+pub(super) type Whole = Request<Full<Pieces>>;
+type Driver = http1::Connection<TokioIo<TcpStream>, Full<Pieces>>;
 
 /// Why a request got no response.
 pub(super) enum Broken {
@@ -35,7 +37,7 @@ pub(super) enum Broken {
 
 /// See the module.
 pub(super) struct Link {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Full<Pieces>>,
     /// Reads and writes while it is polled; none once it is closed.
     driver: Option<Box<Driver>>,
     used: Instant,

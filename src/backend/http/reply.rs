@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::sync::mpsc;
 
-use crate::budget::Held;
+use crate::budget::{Gathered, Held};
 use crate::protocol::{self, Id, ListKind, Message, RawJson, SseParser, code, frame, header, method};
 
 use super::super::signals::answer_to;
@@ -38,7 +38,7 @@ pub(in super::super) struct HttpReply {
 
 #[derive(Debug)]
 enum Body {
-    Json(BytesMut, Held),
+    Json(Gathered, Held),
     Events(SseParser, Held),
     Refusal(BytesMut),
 }
@@ -54,7 +54,7 @@ impl HttpReply {
         } else if is_event_stream(response.headers()) {
             Body::Events(SseParser::new(MAX_MESSAGE_BYTES), Held::default())
         } else {
-            Body::Json(BytesMut::new(), Held::default())
+            Body::Json(Gathered::default(), Held::default())
         };
         Self { response, guard, body, pending: VecDeque::new(), resume: Resume::default(), aside }
     }
@@ -93,8 +93,8 @@ impl HttpReply {
                 chunk = self.response.chunk() => chunk,
             };
             match chunk {
-                Ok(Some(chunk)) => self.take(&chunk),
-                Ok(None) | Err(_) if self.can_resume() => self.go_on().await,
+                Ok(Some(chunk)) => self.take(chunk),
+                Ok(None) | Err(_) if self.can_resume() => Box::pin(self.go_on()).await,
                 Ok(None) => self.end(),
                 Err(failure) => self.fail(failure),
             }
@@ -125,10 +125,10 @@ impl HttpReply {
         self.pending.push_back(WireEvent::Failed(failure));
     }
 
-    fn take(&mut self, chunk: &[u8]) {
-        let (collected, limit) = match &mut self.body {
+    fn take(&mut self, chunk: Bytes) {
+        let (length, limit) = match &mut self.body {
             Body::Events(parser, held) => {
-                parser.push(chunk);
+                parser.push(&chunk);
                 return match held.cover(parser.buffered()) {
                     true => self.take_events(),
                     false => self.fail(no_room()),
@@ -138,12 +138,15 @@ impl HttpReply {
                 if !held.cover(collected.len() + chunk.len()) {
                     return self.fail(no_room());
                 }
-                (collected, MAX_MESSAGE_BYTES)
+                collected.push(chunk, None);
+                (collected.len(), MAX_MESSAGE_BYTES)
             }
-            Body::Refusal(collected) => (collected, REFUSAL_BYTES),
+            Body::Refusal(collected) => {
+                collected.extend_from_slice(&chunk);
+                (collected.len(), REFUSAL_BYTES)
+            }
         };
-        collected.extend_from_slice(chunk);
-        if collected.len() > limit {
+        if length > limit {
             self.fail(Failure::malformed(format!("the backend answered with more than {limit} bytes")));
         }
     }
@@ -178,7 +181,7 @@ impl HttpReply {
                 self.fail(Failure::lost(Sent::Maybe, "the event stream ended before the answer"))
             }
             Body::Json(text, held) => {
-                let text = std::mem::take(held).keep(std::mem::take(text).freeze());
+                let text = std::mem::take(held).keep(std::mem::take(text).finish());
                 self.read(&text);
                 if self.pending.is_empty() {
                     self.fail(Failure::malformed("the backend answered without an answer to the request"));

@@ -49,7 +49,8 @@ pub(in super::super) async fn send<R: Head, F: Future<Output = Result<R, Failure
     attempt: impl Fn(Option<HeaderValue>) -> F,
 ) -> Result<R, Failure> {
     match authorizer {
-        Some(authorizer) => authorizer.send(attempt).await,
+        // In a box: a call without tokens needs no room for it.
+        Some(authorizer) => Box::pin(authorizer.send(attempt)).await,
         None => attempt(None).await,
     }
 }

@@ -133,7 +133,7 @@ impl Duplex {
             Era::Legacy => self.begin_legacy(name, params, &request_id),
         };
         match begun {
-            Ok(Work::Ready(result)) => self.outbox.send(frame::result(&id, &result)).await,
+            Ok(Work::Ready(result)) => self.outbox.send(frame::result(&id, result)).await,
             Ok(Work::Later(answering)) => self.run_answer(id, request_id, answering),
             Ok(Work::Routed(exchange)) => self.run_call(id, era, exchange),
             Ok(Work::Subscription(subscription)) => self.run_subscription(&id, *subscription),
@@ -167,9 +167,9 @@ impl Duplex {
                     legacy::initialize(&self.server, &self.principal, params.as_ref(), calls)?;
                 // One message is taken at a time on stdio; of two racing over HTTP+SSE the first counts.
                 let _ = self.session.set(Arc::new(session));
-                Ok(Work::Ready(result))
+                Ok(Work::Ready(result.into()))
             }
-            (None, method::PING) => Ok(Work::Ready(RawJson::empty_object())),
+            (None, method::PING) => Ok(Work::Ready(RawJson::empty_object().into())),
             (None, _) => Err(RpcError::invalid_request(
                 "begin with `initialize`, or give the protocol version in `_meta` with each request",
             )),

@@ -89,7 +89,7 @@ impl Admin {
             "/metrics" => Ok(respond::text(METRICS_TYPE, (self.metrics)())),
             "/livez" => Ok(respond::text("text/plain", "alive\n".to_owned())),
             "/readyz" => Ok(self.ready()),
-            "/status" => Ok(respond::json(StatusCode::OK, self.status().to_string().into())),
+            "/status" => Ok(respond::json(StatusCode::OK, bytes::Bytes::from(self.status().to_string()))),
             _ => Err(Error::UnknownPath(PATHS)),
         }
     }

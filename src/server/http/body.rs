@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::budget::Held;
+use crate::budget::{Gathered, Held};
 use crate::server::LimitSettings;
 use crate::server::error::Error;
 
@@ -60,20 +60,19 @@ async fn whole(
     limit: usize,
     mut held: Held,
 ) -> Result<Bytes, Error> {
-    // Memory that was announced and never written to costs nothing.
-    let mut text = BytesMut::with_capacity(announced.unwrap_or(0));
+    let mut text = Gathered::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Error::BadRequest("the body ended early"))?;
-        let Some(data) = frame.data_ref() else { continue };
+        let Ok(data) = frame.into_data() else { continue };
         if text.len() + data.len() > limit {
             return Err(Error::BodyTooLarge(limit));
         }
         if !held.cover(text.len() + data.len()) {
             return Err(Error::NoRoom);
         }
-        text.extend_from_slice(data);
+        text.push(data, announced);
     }
-    Ok(held.keep(text.freeze()))
+    Ok(held.keep(text.finish()))
 }
 
 async fn patience_ends(stopping: &CancellationToken) {

@@ -37,10 +37,10 @@ pub(super) async fn answer(
     let work = legacy::begin(&context.server, &session.session, &context.request_id, name, params)
         .map_err(|error| Error::Rpc(StatusCode::OK, error))?;
     match work {
-        Work::Ready(result) => Ok(json(StatusCode::OK, frame::result(id, &result))),
+        Work::Ready(result) => Ok(json(StatusCode::OK, frame::result_pieces(id, result))),
         Work::Later(answering) => {
             let result = answering.await.map_err(|error| Error::Rpc(StatusCode::OK, error))?;
-            Ok(json(StatusCode::OK, frame::result(id, &result)))
+            Ok(json(StatusCode::OK, frame::result_pieces(id, result)))
         }
         Work::Routed(exchange) => {
             let call = Some(session.session.calls.begin(id));
@@ -67,7 +67,7 @@ fn initialize(context: &Context, id: &Id, params: Option<&RawJson>) -> Result<Re
         context.policy.limits.sessions,
         &context.server.router.sealer(),
     )?;
-    let mut response = json(StatusCode::OK, frame::result(id, &result));
+    let mut response = json(StatusCode::OK, frame::result_pieces(id, result));
     if let Ok(value) = HeaderValue::from_str(&session_id) {
         response.headers_mut().insert(HeaderName::from_static(header::SESSION_ID), value);
     }

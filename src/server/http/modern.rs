@@ -34,10 +34,10 @@ pub(super) async fn answer(
         .map_err(|error| Error::Rpc(status_of(error.code), error))?;
     let keep_alive = context.policy.limits.keep_alive;
     match work {
-        Work::Ready(result) => Ok(json(StatusCode::OK, frame::result(id, &result))),
+        Work::Ready(result) => Ok(json(StatusCode::OK, frame::result_pieces(id, result))),
         Work::Later(answering) => {
             let answer = answering.await.map_err(|error| Error::Rpc(status_of(error.code), error));
-            answer.map(|result| json(StatusCode::OK, frame::result(id, &result)))
+            answer.map(|result| json(StatusCode::OK, frame::result_pieces(id, result)))
         }
         Work::Routed(exchange) => {
             let relay =

@@ -17,7 +17,7 @@ use super::http_session::HttpSession;
 use super::replay::Purpose;
 use super::respond::{self, Body, json};
 use super::resumable::{Stream, is_primed};
-use crate::protocol::{Era, Id, RawJson, code, frame};
+use crate::protocol::{Era, Id, Pieces, RawJson, code, frame};
 use crate::router::{Event, Exchange};
 use crate::server::Server;
 use crate::server::answers::with_result_type;
@@ -102,7 +102,7 @@ impl Relay {
             }
             _ => StatusCode::OK,
         };
-        json(status, answer_frame(&self.id, self.era, answer))
+        json(status, answer_pieces(&self.id, self.era, answer))
     }
 
     /// Writes everything from `step` on. A cancelled call ends without an answer.
@@ -135,10 +135,14 @@ impl Relay {
 
 /// The message that ends a call.
 pub(in crate::server) fn answer_frame(id: &Id, era: Era, answer: Result<RawJson, RawJson>) -> Bytes {
+    answer_pieces(id, era, answer).join()
+}
+
+fn answer_pieces(id: &Id, era: Era, answer: Result<RawJson, RawJson>) -> Pieces {
     match answer {
-        Ok(result) if era == Era::Modern => frame::result(id, &with_result_type(result)),
-        Ok(result) => frame::result(id, &result),
-        Err(error) => frame::error(Some(id), &error),
+        Ok(result) if era == Era::Modern => frame::result_pieces(id, with_result_type(result)),
+        Ok(result) => frame::result_pieces(id, result),
+        Err(error) => frame::error(Some(id), &error).into(),
     }
 }
 

@@ -4,32 +4,35 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::{Frame, SizeHint};
 
 use super::events::Events;
+use crate::protocol::Pieces;
 
 /// A response's body: known text, or events as they come.
 pub(in crate::server) enum Body {
     /// Text; nothing once it is taken.
-    Text(Option<Bytes>),
+    Text(Option<Pieces>),
     /// An event stream.
     Events(Events),
 }
 
 impl hyper::body::Body for Body {
-    type Data = Bytes;
+    type Data = Pieces;
     type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Pieces>, Infallible>>> {
         match &mut *self {
             Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Self::Events(events) => events.poll_next(cx).map(|next| next.map(|text| Ok(Frame::data(text)))),
+            Self::Events(events) => {
+                events.poll_next(cx).map(|next| next.map(|text| Ok(Frame::data(text.into()))))
+            }
         }
     }
 
@@ -39,20 +42,20 @@ impl hyper::body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.remaining() as u64)),
             Self::Events(_) => SizeHint::default(),
         }
     }
 }
 
 /// A response of JSON text.
-pub(in crate::server) fn json(status: StatusCode, text: Bytes) -> Response<Body> {
-    typed(status, "application/json", Body::Text(Some(text)))
+pub(in crate::server) fn json(status: StatusCode, text: impl Into<Pieces>) -> Response<Body> {
+    typed(status, "application/json", Body::Text(Some(text.into())))
 }
 
 /// A response of plain text.
 pub(super) fn text(content_type: &'static str, text: String) -> Response<Body> {
-    typed(StatusCode::OK, content_type, Body::Text(Some(text.into())))
+    typed(StatusCode::OK, content_type, Body::Text(Some(Bytes::from(text).into())))
 }
 
 /// A response without a body.

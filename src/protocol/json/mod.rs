@@ -1,0 +1,22 @@
+//! JSON kept as the text it arrived as.
+//!
+//! | file | the question it answers |
+//! |---|---|
+//! | `reader.rs` | is a text from outside JSON, and where do its members stand? |
+//! | `raw.rs` | one value: what is in it? |
+//! | `object.rs` | how is an object edited, member by member? |
+//! | `members.rs` | where do the members of an object stand whose text was checked before? |
+//! | `strings.rs` | where does a string end, and what does it spell? |
+
+mod members;
+mod object;
+mod raw;
+mod reader;
+mod strings;
+
+pub use object::Object;
+pub use raw::RawJson;
+
+pub(super) use members::{Place, salvage};
+pub(super) use reader::{Fault, Flaw, read_object};
+pub(super) use strings::{closing_quote, text_of};
