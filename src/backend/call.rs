@@ -189,7 +189,11 @@ impl Call {
             sleep_until(time).await;
         }
         match self.lease.connection().start(&self.outgoing).await {
-            Ok(reply) => self.reply.insert(reply).next().await,
+            Ok(reply) => {
+                // It is sent once: what was framed is needed no more, and may be large.
+                self.outgoing.params = None;
+                self.reply.insert(reply).next().await
+            }
             Err(failure) => WireEvent::Failed(failure),
         }
     }

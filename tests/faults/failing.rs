@@ -43,6 +43,8 @@ async fn failing(plan: &Plan, yard: &Yard, report: &mut Report) {
     let seconds: u32 = if plan.quick { 4 } else { 15 };
     let peer = &yard.peers[FAILING];
     peer.inject(Fault::ServerError);
+    // Its process is told; what it answers until then is no failure.
+    sleep(Duration::from_millis(100)).await;
     let before = peer.ledger.totals().0;
     let load = yard.load_of(&[FAILING], RATE);
     sleep(Duration::from_secs(1)).await;

@@ -39,7 +39,7 @@ pub(crate) enum Fault {
 }
 
 /// How a backend is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub(crate) enum Transport {
     Stdio,
     Http,
@@ -98,9 +98,10 @@ impl Fault {
         match self {
             Self::None | Self::Refuse | Self::Blackhole | Self::Drip | Self::HalfClose => true,
             Self::Garbage | Self::HugeFrame | Self::EndlessCursor | Self::Crash => true,
+            Self::Stop | Self::Kill => true,
             Self::Reset | Self::ServerError => transport != Transport::Stdio,
             Self::LostSession => transport == Transport::Http && era == Era::Legacy,
-            Self::Stop | Self::Kill | Self::HalfLine => transport == Transport::Stdio,
+            Self::HalfLine => transport == Transport::Stdio,
         }
     }
 }

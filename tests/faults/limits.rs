@@ -75,7 +75,9 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
             grown,
             outcome.grown_kib <= outcome.cap_kib,
         ));
-        let served = format!("{} of {}", others.ok, others.sent);
+        let Tally { refused, failed, lost, .. } = others;
+        let served =
+            format!("{} of {}; {refused} refused, {failed} failed, {lost} lost", others.ok, others.sent);
         report.bar(Bar::new(&outcome.name, "no call of the others failed", served, others.ok == others.sent));
     }
 }

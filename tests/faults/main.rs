@@ -44,6 +44,8 @@ enum Mode {
     Run(Plan),
     /// Be a backend on standard input and output
     Peer(peer::stdio::Options),
+    /// Be a backend over HTTP
+    RemotePeer(peer::remote::Options),
 }
 
 /// What to run, and how long.
@@ -83,6 +85,10 @@ async fn main() -> ExitCode {
     match Options::parse().mode {
         Mode::Peer(options) => {
             peer::stdio::serve(&options);
+            ExitCode::SUCCESS
+        }
+        Mode::RemotePeer(options) => {
+            peer::remote::serve(options).await;
             ExitCode::SUCCESS
         }
         Mode::Run(plan) => run(&plan).await,

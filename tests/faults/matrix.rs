@@ -105,7 +105,7 @@ fn rows(plan: &Plan, yard: &Yard) -> Vec<(Fault, usize)> {
 }
 
 async fn row(plan: &Plan, yard: &Yard, load: &Load, fault: Fault, sick: usize, report: &mut Report) {
-    let window = Duration::from_millis(if plan.quick { 1_000 } else { 2_000 });
+    let window = Duration::from_millis(if plan.quick { 1_000 } else { 1_200 });
     let (least, most) = if plan.quick { QUICK_ROUNDS } else { ROUNDS };
     let before = process::resident_kib(yard.gateway.pid());
     let processes = process::descendants(yard.gateway.pid()).0.len();

@@ -136,12 +136,12 @@ async fn peers(leashes: &Leashes) -> Vec<Peer> {
     vec![
         Peer::child("pipe_old", Era::Legacy, leashes),
         Peer::child("pipe_new", Era::Modern, leashes),
-        Peer::remote("http_old", Transport::Http, Era::Legacy).await,
-        Peer::remote("http_new", Transport::Http, Era::Modern).await,
-        Peer::remote("sse", Transport::Sse, Era::Legacy).await,
+        Peer::remote("http_old", Transport::Http, Era::Legacy, leashes).await,
+        Peer::remote("http_new", Transport::Http, Era::Modern, leashes).await,
+        Peer::remote("sse", Transport::Sse, Era::Legacy, leashes).await,
         Peer::child("pipe_calm", Era::Legacy, leashes),
-        Peer::remote("http_calm", Transport::Http, Era::Modern).await,
-        Peer::remote("sse_calm", Transport::Sse, Era::Legacy).await,
+        Peer::remote("http_calm", Transport::Http, Era::Modern, leashes).await,
+        Peer::remote("sse_calm", Transport::Sse, Era::Legacy, leashes).await,
     ]
 }
 

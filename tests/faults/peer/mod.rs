@@ -1,9 +1,10 @@
 //! The backends: ordinary MCP servers that can be made sick on demand.
 
 mod drip;
+mod hosted;
 mod leash;
 mod mcp;
-mod remote;
+pub(crate) mod remote;
 mod sse;
 pub(crate) mod stdio;
 mod streamable;
@@ -15,9 +16,9 @@ use std::sync::atomic::Ordering;
 use parking_lot::Mutex;
 
 use crate::fault::{Era, Fault, Transport};
+use hosted::Hosted;
 use leash::Leash;
 pub(crate) use leash::Leashes;
-use remote::Remote;
 
 /// What a backend was asked to run, by the number of the call.
 #[derive(Debug, Default)]
@@ -44,27 +45,30 @@ pub(crate) struct Peer {
     pub(crate) transport: Transport,
     pub(crate) era: Era,
     pub(crate) ledger: Arc<Ledger>,
-    reach: Reach,
-}
-
-enum Reach {
-    Remote(Arc<Remote>),
-    Child(Arc<Leash>),
+    leash: Arc<Leash>,
+    /// None of one that the gateway launches.
+    hosted: Option<Hosted>,
 }
 
 impl Peer {
-    /// A server in this process.
-    pub(crate) async fn remote(name: &'static str, transport: Transport, era: Era) -> Self {
+    /// A server over HTTP, in a process that is started anew whenever it ends.
+    pub(crate) async fn remote(
+        name: &'static str,
+        transport: Transport,
+        era: Era,
+        leashes: &Leashes,
+    ) -> Self {
         let ledger = Arc::new(Ledger::default());
-        let remote = Remote::start(transport, era, Arc::clone(&ledger)).await;
-        Self { name, transport, era, ledger, reach: Reach::Remote(remote) }
+        let leash = leashes.add(name, Arc::clone(&ledger));
+        let hosted = Hosted::start(name, transport, era, &leashes.socket).await;
+        Self { name, transport, era, ledger, leash, hosted: Some(hosted) }
     }
 
     /// A server that the gateway launches.
     pub(crate) fn child(name: &'static str, era: Era, leashes: &Leashes) -> Self {
         let ledger = Arc::new(Ledger::default());
         let leash = leashes.add(name, Arc::clone(&ledger));
-        Self { name, transport: Transport::Stdio, era, ledger, reach: Reach::Child(leash) }
+        Self { name, transport: Transport::Stdio, era, ledger, leash, hosted: None }
     }
 
     /// Its lines in `gateway.yaml`.
@@ -72,9 +76,9 @@ impl Peer {
         let name = self.name;
         // The calm ones are to answer whenever they are asked, however busy the machine is.
         let more = if name.ends_with("calm") { ", timeouts: { call: 20s }" } else { "" };
-        match &self.reach {
-            Reach::Remote(remote) => format!("  {name}: {{ {}{more} }}\n", remote.entry()),
-            Reach::Child(_) => {
+        match &self.hosted {
+            Some(hosted) => format!("  {name}: {{ {}{more} }}\n", hosted.entry(self.transport)),
+            None => {
                 let program = std::env::current_exe().unwrap();
                 let era = if self.era == Era::Legacy { "legacy" } else { "modern" };
                 format!(
@@ -87,18 +91,12 @@ impl Peer {
 
     /// Makes it sick, until [`Self::heal`].
     pub(crate) fn inject(&self, fault: Fault) {
-        match &self.reach {
-            Reach::Remote(remote) => remote.inject(fault),
-            Reach::Child(leash) => leash.inject(fault),
-        }
+        self.leash.inject(fault);
     }
 
     /// Processes that were started for it so far.
     pub(crate) fn starts(&self) -> usize {
-        match &self.reach {
-            Reach::Remote(_) => 0,
-            Reach::Child(leash) => leash.starts.load(Ordering::SeqCst),
-        }
+        self.leash.starts.load(Ordering::SeqCst)
     }
 
     pub(crate) fn heal(&self) {

@@ -1,21 +1,75 @@
-//! A server in this process: its port, and who is connected to it.
+//! A server over HTTP, in a process of its own: its port, and who is connected to it.
 
 use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::mcp::Message;
-use super::{Ledger, sse, streamable};
+use super::{sse, streamable};
 use crate::fault::{Era, Fault, Transport};
 
 /// Requests that a session lives for while sessions are forgotten all the time.
 const SHORT_LIFE: u32 = 5;
+/// The port may still be somebody's for a moment.
+const BIND_AGAIN: Duration = Duration::from_millis(20);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The backend's name
+    #[arg(long)]
+    name: String,
+    #[arg(long, value_enum)]
+    transport: Transport,
+    #[arg(long, value_enum)]
+    era: Era,
+    /// The socket to call back on
+    #[arg(long)]
+    control: PathBuf,
+    /// Where to listen
+    #[arg(long)]
+    address: SocketAddr,
+}
+
+/// Serves until whoever started it is gone, or as its fault says.
+pub(crate) async fn serve(options: Options) {
+    let mut control = UnixStream::connect(&options.control).unwrap();
+    writeln!(control, "{} {}", options.name, std::process::id()).unwrap();
+    let mut orders = BufReader::new(control.try_clone().unwrap()).lines();
+    let mut next = move || orders.next()?.ok()?.parse::<Fault>().ok();
+    let remote = Arc::new(Remote {
+        transport: options.transport,
+        era: options.era,
+        address: options.address,
+        fault: watch::Sender::new(next().unwrap_or(Fault::None)),
+        control: Mutex::new(control),
+        changes: broadcast::Sender::new(16),
+        sessions: Mutex::default(),
+        streams: Mutex::default(),
+        // A process that was killed comes back without the sessions it had.
+        drawn: AtomicU64::new(u64::from(std::process::id()) << 32),
+    });
+    let obedient = Arc::clone(&remote);
+    let obeying = tokio::task::spawn_blocking(move || {
+        while let Some(fault) = next() {
+            obedient.inject(fault);
+        }
+    });
+    tokio::select! {
+        () = host(remote) => {}
+        _ = obeying => {}
+    }
+}
 
 /// One server over HTTP.
 pub(super) struct Remote {
@@ -23,7 +77,8 @@ pub(super) struct Remote {
     pub(super) era: Era,
     address: SocketAddr,
     fault: watch::Sender<Fault>,
-    ledger: Arc<Ledger>,
+    /// Where calls are reported, before they are answered.
+    control: Mutex<UnixStream>,
     /// Told when the tools may have changed.
     pub(super) changes: broadcast::Sender<()>,
     /// Requests that each session has seen.
@@ -34,31 +89,7 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    pub(super) async fn start(transport: Transport, era: Era, ledger: Arc<Ledger>) -> Arc<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let remote = Arc::new(Self {
-            transport,
-            era,
-            address: listener.local_addr().unwrap(),
-            fault: watch::Sender::new(Fault::None),
-            ledger,
-            changes: broadcast::Sender::new(16),
-            sessions: Mutex::default(),
-            streams: Mutex::default(),
-            drawn: AtomicU64::new(0),
-        });
-        tokio::spawn(host(Arc::clone(&remote), listener));
-        remote
-    }
-
-    pub(super) fn entry(&self) -> String {
-        match self.transport {
-            Transport::Sse => format!("url: \"http://{}/sse\", type: sse", self.address),
-            _ => format!("url: \"http://{}/mcp\"", self.address),
-        }
-    }
-
-    pub(super) fn inject(&self, fault: Fault) {
+    fn inject(&self, fault: Fault) {
         let before = self.fault.send_replace(fault);
         if fault == Fault::EndlessCursor || before == Fault::EndlessCursor {
             let _ = self.changes.send(());
@@ -69,10 +100,10 @@ impl Remote {
         *self.fault.borrow()
     }
 
-    /// Enters a call in the ledger.
+    /// Reports a call.
     pub(super) fn run(&self, message: &Message) {
         if let Some(call) = message.call() {
-            self.ledger.ran(call.number);
+            let _ = writeln!(self.control.lock(), "{}", call.number);
         }
     }
 
@@ -101,14 +132,11 @@ impl Remote {
 }
 
 /// Accepts connections, except while they are refused.
-async fn host(remote: Arc<Remote>, first: TcpListener) {
+async fn host(remote: Arc<Remote>) {
     let mut fault = remote.fault.subscribe();
-    let mut listener = Some(first);
     loop {
-        let accepting = match listener.take() {
-            Some(listener) => listener,
-            None => TcpListener::bind(remote.address).await.unwrap(),
-        };
+        let _ = fault.wait_for(|fault| *fault != Fault::Refuse).await;
+        let accepting = bind(remote.address).await;
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -119,8 +147,15 @@ async fn host(remote: Arc<Remote>, first: TcpListener) {
                 Some(_) = connections.join_next() => {}
             }
         }
-        drop((accepting, connections));
-        let _ = fault.wait_for(|fault| *fault != Fault::Refuse).await;
+    }
+}
+
+async fn bind(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(_) => sleep(BIND_AGAIN).await,
+        }
     }
 }
 
