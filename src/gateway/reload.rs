@@ -50,10 +50,10 @@ impl Reloader {
     pub(super) async fn run(mut self, asked: &Notify) {
         let mut watch = Watch::new(self.files());
         // It may have been changed between the start and the first watch.
-        if let Ok(new) = config::reload(&self.config)
-            && !Diff::between(&self.config, &new).is_empty()
-        {
-            self.apply(new).await;
+        match config::reload(&self.config) {
+            Ok(new) if Diff::between(&self.config, &new).is_empty() => {}
+            Ok(new) => self.apply(new).await,
+            Err(problems) => self.news.refused(&problems),
         }
         loop {
             tokio::select! {
