@@ -21,14 +21,15 @@ use super::ids::Ids;
 use super::kept::Kept;
 use super::lease::Lease;
 use super::pool::Pool;
+use super::replicas::{Peers, Replicas};
 use super::sharing::Wants;
 use super::state::{Ready, unix_seconds};
 use super::tools::{Limits, Tools};
 use super::watched::Watched;
 use super::wire::Outgoing;
 use super::{
-    Authorizer, BackendSettings, Call, Failure, FailureKind, Offer, Sent, Snapshot, State, TransportSettings,
-    Vault, now,
+    Authorizer, BackendSettings, Call, Connections, Failure, FailureKind, Offer, Sent, Snapshot, State,
+    TransportSettings, Vault, now,
 };
 
 /// Between two looks whether the last call of a backend that was taken out is over.
@@ -63,6 +64,10 @@ pub struct Backend {
     changed: Changed,
     /// Another one has its name now, or nobody: what becomes of it is not told any more.
     is_retired: AtomicBool,
+    /// The places that serve it, if there are several.
+    replicas: Option<Replicas>,
+    /// For one that is a replica itself.
+    pub(super) peers: Option<Peers>,
 }
 
 impl Backend {
@@ -74,10 +79,23 @@ impl Backend {
         vault: &Arc<Vault>,
         changed: Changed,
     ) -> Arc<Self> {
-        let remote = settings.transport.remote();
-        let auth = remote.and_then(|remote| Some((&remote.url, remote.auth.as_ref()?)));
+        let authorizer = Authorizer::of(&settings, vault);
+        Arc::new_cyclic(|this| {
+            let mut backend = Self::alone(settings, known, authorizer, changed);
+            backend.replicas = Replicas::of(&backend, known, this);
+            backend
+        })
+    }
+
+    /// One that has no replicas, or is one.
+    pub(super) fn alone(
+        settings: BackendSettings,
+        known: Option<Era>,
+        authorizer: Option<Arc<Authorizer>>,
+        changed: Changed,
+    ) -> Self {
         let backend = Self {
-            authorizer: auth.map(|(url, auth)| Authorizer::new(&settings.name, url, auth, vault)),
+            authorizer,
             breaker: SharedBreaker::new(settings.breaker.clone()),
             bulkhead: Bulkhead::new(&settings.concurrency),
             pool: Pool::new(settings.max_connections(), settings.idle()),
@@ -98,15 +116,37 @@ impl Backend {
             settings,
             changed,
             is_retired: AtomicBool::new(false),
+            replicas: None,
+            peers: None,
         };
         backends::state(backend.name(), backend.state.borrow().label());
         backends::begin(backend.name());
-        Arc::new(backend)
+        backend
+    }
+
+    pub(super) fn replicas(&self) -> Option<&Replicas> {
+        self.replicas.as_ref()
+    }
+
+    /// Does something at each replica, if there are several.
+    pub(super) fn each_replica(&self, action: impl Fn(&Self)) {
+        self.replicas.iter().flat_map(Replicas::each).for_each(action);
+    }
+
+    /// Its name, if it is one of several replicas.
+    pub fn replica(&self) -> Option<&str> {
+        self.peers.as_ref().map(|_| self.name())
     }
 
     /// Its name in the configuration.
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// Its name, and those of its replicas, as metrics have them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let replicas = self.replicas.iter().flat_map(Replicas::names);
+        std::iter::once(self.name()).chain(replicas)
     }
 
     /// As configured.
@@ -133,8 +173,15 @@ impl Backend {
         *self.era.lock() = era;
     }
 
-    /// Waits until the first attempt to reach it is over.
+    /// Waits until the first attempt to reach it, or each of its replicas, is over.
     pub async fn first_attempt(&self) {
+        match &self.replicas {
+            Some(replicas) => replicas.first_attempts().await,
+            None => self.first_attempt_alone().await,
+        }
+    }
+
+    pub(super) async fn first_attempt_alone(&self) {
         let mut state = self.state.subscribe();
         let _ = state.wait_for(|state| !matches!(state, State::Connecting)).await;
     }
@@ -144,13 +191,36 @@ impl Backend {
     /// # Errors
     /// Down, busy or refused by the breaker; nothing was sent in any of these.
     pub async fn admit(self: &Arc<Self>, wants: &Wants) -> Result<Admission, Failure> {
-        let shared = match wants.first_made {
-            None => {
-                self.budget.lock().earn(now());
-                self.connection().await?
+        match &self.replicas {
+            None => self.admit_alone(wants).await,
+            Some(replicas) => {
+                if !replicas.are_connected() {
+                    self.awaited(wants).await?;
+                }
+                replicas.admit(wants).await
             }
-            Some(_) => self.next_connection().await?,
-        };
+        }
+    }
+
+    /// The same for one that has no replicas, or is one.
+    pub(super) async fn admit_alone(self: &Arc<Self>, wants: &Wants) -> Result<Admission, Failure> {
+        let shared = self.awaited(wants).await?;
+        self.admit_on(shared, wants).await
+    }
+
+    async fn awaited(&self, wants: &Wants) -> Result<Arc<Connection>, Failure> {
+        match wants.first_made {
+            None => self.connection().await,
+            Some(_) => self.next_connection().await,
+        }
+    }
+
+    /// The same, once there is a connection.
+    pub(super) async fn admit_on(
+        self: &Arc<Self>,
+        shared: Arc<Connection>,
+        wants: &Wants,
+    ) -> Result<Admission, Failure> {
         let turn = self.turn(&shared, wants).await?;
         let place = self
             .bulkhead
@@ -160,6 +230,9 @@ impl Backend {
         let permit = self.breaker.admit(now()).map_err(Failure::refused)?;
         let lease = self.lease(shared, wants, turn).await?;
         let limits = self.tools.limits(wants.tool.as_deref());
+        if wants.first_made.is_none() {
+            self.budget.lock().earn(now());
+        }
         Ok(Admission {
             backend: Arc::clone(self),
             lease,
@@ -183,7 +256,7 @@ impl Backend {
     async fn connection(&self) -> Result<Arc<Connection>, Failure> {
         let is_connecting = matches!(*self.state.borrow(), State::Connecting);
         if is_connecting {
-            let _ = timeout(self.settings.timeouts.connect, self.first_attempt()).await;
+            let _ = timeout(self.settings.timeouts.connect, self.first_attempt_alone()).await;
         }
         let state = self.state.borrow();
         state.connection().map_err(|failure| self.needs_a_person(&state).unwrap_or(failure))
@@ -203,6 +276,9 @@ impl Backend {
     /// Takes it out of sight: from now on it tells nothing of itself. For one that gets no new calls.
     pub fn retire(&self) {
         self.is_retired.store(true, Ordering::Relaxed);
+        if let Some(replicas) = &self.replicas {
+            replicas.retire();
+        }
     }
 
     /// Waits until no call is in flight, at most for as long as the longest call may take.
@@ -230,9 +306,20 @@ impl Backend {
         self.authorizer.as_ref()
     }
 
+    /// Whether a call would have to wait for its place.
+    pub(super) fn is_full(&self) -> bool {
+        self.bulkhead.in_flight()
+            >= usize::try_from(self.settings.concurrency.in_flight).unwrap_or(usize::MAX)
+    }
+
     /// Whether calls are in flight.
     pub(super) fn is_busy(&self) -> bool {
-        self.bulkhead.in_flight() > 0
+        self.in_flight() > 0
+    }
+
+    /// Calls in flight, at all of its replicas.
+    pub(super) fn in_flight(&self) -> usize {
+        self.bulkhead.in_flight() + self.replicas.as_ref().map_or(0, Replicas::in_flight)
     }
 
     /// Whether a call has leave to find out whether it is well.
@@ -293,6 +380,7 @@ impl Backend {
 
     /// For `/status`.
     pub fn snapshot(&self) -> Snapshot {
+        let replicas = self.replicas.as_ref().map(Replicas::snapshots).unwrap_or_default();
         let state = self.state();
         let revision = match &state {
             State::Ready(Ready(connection)) => Some(connection.revision()),
@@ -310,16 +398,29 @@ impl Backend {
             transport: self.transport(),
             era: self.known_era().map(Era::as_str),
             revision: revision.map(Revision::as_str),
-            breaker: self.breaker.state(now()).as_str(),
-            in_flight: self.bulkhead.in_flight(),
-            connections: self.settings.sharing(self.known_era(), self.pool.open() + self.kept.open()),
-            restarts: self.restarts.load(Ordering::Relaxed),
+            breaker: best_circuit(&replicas).unwrap_or_else(|| self.breaker.state(now()).as_str()),
+            in_flight: self.in_flight(),
+            connections: self.connections(&replicas),
+            restarts: self.restarts.load(Ordering::Relaxed)
+                + replicas.iter().map(|replica| replica.restarts).sum::<u64>(),
             retry_after_ms,
             held: self.held(),
             last_error: self.last_error.lock().clone(),
-            fetched_at: Some(self.fetched_at.load(Ordering::Relaxed)).filter(|at| *at > 0),
+            fetched_at: Some(self.fetched_at.load(Ordering::Relaxed))
+                .filter(|at| *at > 0)
+                .max(replicas.iter().filter_map(|replica| replica.fetched_at).max()),
             stderr: self.tail.lock().iter().cloned().collect(),
+            replicas,
+            is_ejected: false,
         }
+    }
+
+    fn connections(&self, replicas: &[Snapshot]) -> Connections {
+        let open = self.pool.open() + self.kept.open();
+        let mut all = self.settings.sharing(self.known_era(), open);
+        all.open += replicas.iter().map(|replica| replica.connections.open).sum::<usize>();
+        all.max *= replicas.len().max(1);
+        all
     }
 
     fn transport(&self) -> &'static str {
@@ -329,6 +430,12 @@ impl Backend {
             TransportSettings::Sse { .. } => "sse",
         }
     }
+}
+
+/// Calls pass as long as they pass to one of the replicas.
+fn best_circuit(replicas: &[Snapshot]) -> Option<&'static str> {
+    let worth = |circuit: &&str| ["closed", "half_open", "open"].iter().position(|name| name == circuit);
+    replicas.iter().map(|replica| replica.breaker).min_by_key(worth)
 }
 
 /// Leave to send one call.

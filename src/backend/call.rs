@@ -170,6 +170,11 @@ impl Call {
         may && !self.is_retry && self.backend.take_retry()
     }
 
+    /// The replica at which it was made, if there are several.
+    pub fn replica(&self) -> Option<&str> {
+        self.backend.replica()
+    }
+
     /// When it was first made, for the call that repeats it.
     pub fn first_made(&self) -> Instant {
         self.first_made
@@ -227,6 +232,9 @@ impl Call {
 
     fn settle(&mut self, verdict: Verdict) {
         if let Some(permit) = self.permit.take() {
+            if let Some(peers) = &self.backend.peers {
+                peers.judged(verdict, self.backend.name());
+            }
             self.backend.breaker_moved(permit.settle(verdict, now()));
         }
         // Tells the backend that nobody waits any more, if it still works on the call.

@@ -161,6 +161,11 @@ impl Kept {
         own.filter_map(|(_, slot)| slot.connection()).collect()
     }
 
+    /// Whether there is an open connection of `key`.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.slots.lock().get(key).is_some_and(|slot| !slot.is_lost())
+    }
+
     /// Connections there are now.
     pub(super) fn open(&self) -> usize {
         self.places.taken()

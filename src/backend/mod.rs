@@ -3,6 +3,7 @@
 //! | file | the question it answers |
 //! |---|---|
 //! | `backend.rs` | what is a backend to the rest of the gateway? |
+//! | `replicas.rs` | to which of several places that serve the same does a call go? |
 //! | `call.rs` | how does one call go, from leave to send to its verdict? |
 //! | `task.rs`, `followed.rs` | how does a call go on that the backend runs as a task, in each era? |
 //! | `supervisor.rs` | who keeps the connection alive? |
@@ -60,6 +61,7 @@ mod pipe;
 mod places;
 mod pool;
 mod reopen;
+mod replicas;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod settings;

@@ -25,13 +25,18 @@ impl Backend {
     /// Waits for the caller's own calls before this one, where they take turns. Nothing that others wait
     /// for is held meanwhile.
     pub(super) async fn turn(&self, shared: &Connection, wants: &Wants) -> Result<Turn, Failure> {
-        let speaks_legacy = self.speaks_legacy(shared, wants.era);
-        let is_stateful = speaks_legacy || self.has_modern_connections();
-        match wants.share(self.settings().mode(), is_stateful, speaks_legacy) {
+        match self.share(shared, wants) {
             Share::Everybody => Ok(Turn::Everybody),
             Share::OneCall(capabilities) => Ok(Turn::OneCall(capabilities)),
             Share::Kept(key) => self.kept.enter(key, self.settings().timeouts.call).await.map(Turn::Kept),
         }
+    }
+
+    /// How a call comes to its connection.
+    pub(super) fn share(&self, shared: &Connection, wants: &Wants) -> Share {
+        let speaks_legacy = self.speaks_legacy(shared, wants.era);
+        let is_stateful = speaks_legacy || self.has_modern_connections();
+        wants.share(self.settings().mode(), is_stateful, speaks_legacy)
     }
 
     /// A legacy server is told per connection what it may ask; a modern one with each request. A server of
@@ -152,11 +157,13 @@ impl Backend {
 
     /// Ends what is kept for a session: its client is gone.
     pub fn end_session(&self, session: u64) {
+        self.each_replica(|replica| replica.end_session(session));
         self.kept.end(&Holder::Session(session));
     }
 
     /// Tells the server that a session's roots changed, where it has a connection of its own.
     pub fn roots_changed(&self, session: u64) {
+        self.each_replica(|replica| replica.roots_changed(session));
         for connection in self.kept.of(&Holder::Session(session)) {
             tokio::spawn(async move { connection.notify(method::ROOTS_CHANGED).await });
         }

@@ -21,6 +21,8 @@ pub struct BackendSettings {
     pub name: String,
     /// How the server is reached.
     pub transport: TransportSettings,
+    /// Where the same server is served, if in several places; the transport's own URL is the first.
+    pub replicas: Vec<Url>,
     /// Deadlines.
     pub timeouts: TimeoutSettings,
     /// When calls are refused.
@@ -53,6 +55,7 @@ impl BackendSettings {
         Self {
             name: name.to_owned(),
             transport,
+            replicas: Vec::new(),
             timeouts: TimeoutSettings::default(),
             breaker: BreakerSettings::default(),
             concurrency: ConcurrencySettings::default(),
@@ -83,6 +86,16 @@ pub enum TransportSettings {
         /// The server to launch, when `command` is given together with `url`.
         process: Option<ProcessSettings>,
     },
+}
+
+impl TransportSettings {
+    /// The same way to another place; a pipe leads to none.
+    pub(super) fn set_url(&mut self, url: &Url) {
+        match self {
+            Self::Http { remote, .. } | Self::Sse { remote, .. } => remote.url = url.clone(),
+            Self::Stdio(_) => {}
+        }
+    }
 }
 
 /// A child process.

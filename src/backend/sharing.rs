@@ -139,6 +139,12 @@ pub struct Wants {
     pub tool: Option<Arc<str>>,
     /// When the call was made that this one repeats; none for a call that is made for the first time.
     pub first_made: Option<tokio::time::Instant>,
+    /// The replica that it belongs to, if it goes on with what was begun there.
+    pub at: Option<String>,
+    /// Whether no other replica knows of it.
+    pub only_there: bool,
+    /// The replica where the call that this one repeats came to nothing.
+    pub not_at: Option<String>,
 }
 
 /// How a call comes to its connection.

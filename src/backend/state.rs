@@ -62,6 +62,17 @@ impl State {
         }
     }
 
+    /// How far it is from taking calls; what is to be tried again sooner is nearer.
+    pub(super) fn distance(&self) -> (u8, Option<Instant>) {
+        match self {
+            Self::Ready(_) if self.connection().is_ok() => (0, None),
+            Self::Connecting => (1, None),
+            Self::Ready(_) => (2, None),
+            Self::Down { retry_at, .. } => (3, *retry_at),
+            Self::Stopped => (4, None),
+        }
+    }
+
     /// Whether there will be no connection before `deadline`.
     pub(super) fn stays_so_until(&self, deadline: Instant) -> bool {
         match self {
@@ -117,6 +128,12 @@ pub struct Snapshot {
     /// The last lines its process wrote to standard error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stderr: Vec<String>,
+    /// The same of each replica, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<Snapshot>,
+    /// Whether a replica is left out for a while because it does worse than the others.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_ejected: bool,
 }
 
 /// Seconds since 1970.

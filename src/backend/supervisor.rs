@@ -35,6 +35,22 @@ impl Backend {
         refresh: Duration,
         stop: CancellationToken,
     ) {
+        match self.replicas() {
+            Some(replicas) => {
+                replicas.supervise(&starts, refresh, &stop).await;
+                self.publish_state(State::Stopped);
+            }
+            None => self.supervise_alone(starts, refresh, stop).await,
+        }
+    }
+
+    /// The same for one that has no replicas, or is one.
+    pub(super) async fn supervise_alone(
+        self: Arc<Self>,
+        starts: Arc<Semaphore>,
+        refresh: Duration,
+        stop: CancellationToken,
+    ) {
         let mut supervisor = Supervisor {
             backoff: Backoff::new(&self.settings().restart),
             connected_before: false,

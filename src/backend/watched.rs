@@ -15,7 +15,7 @@ use super::{Backend, State};
 
 /// Told the backend's own URI of each resource that it says was updated. Runs in the task that reads
 /// the connection: it must not wait.
-pub type Updated = Box<dyn Fn(&str) + Send + Sync>;
+pub type Updated = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Told the backend's own id of each task that it says has changed, and how it stands. Must not wait either.
 pub type TaskTold = Box<dyn Fn(&str, &RawJson) + Send + Sync>;
@@ -120,21 +120,25 @@ impl fmt::Debug for Watched {
 impl Backend {
     /// Sets who is told of updated resources; the first one stays.
     pub fn on_updated(&self, updated: Updated) {
+        self.each_replica(|replica| replica.on_updated(Arc::clone(&updated)));
         let _ = self.watched.updated.set(updated);
     }
 
     /// Subscribes to the resource `local`, now if the backend is connected and again with each later
     /// connection. Does not wait; the number is for [`Backend::told`].
     pub fn watch(&self, local: &Arc<str>) -> u64 {
+        self.each_replica(|replica| _ = replica.watch(local));
         self.watched.want(local)
     }
 
     /// Ends what [`Backend::watch`] began.
     pub fn unwatch(&self, local: &str) {
+        self.each_replica(|replica| replica.unwatch(local));
         self.watched.unwant(local);
     }
 
-    /// Sets who is told how tasks stand; the first one stays.
+    /// Sets who is told how tasks stand; the first one stays. Tasks belong to the one of its
+    /// [places](Backend::places) that has them.
     pub fn on_task(&self, told: TaskTold) {
         let _ = self.watched.task_told.set(told);
     }
@@ -166,14 +170,32 @@ impl Backend {
     /// Waits until the backend has answered to everything wanted up to `serial`. A backend that is not
     /// connected is told later, so there is nothing to wait for. How long is up to the caller.
     pub async fn told(&self, serial: u64) {
+        if let Some(replicas) = self.replicas() {
+            // Each has numbers of its own.
+            for replica in replicas.each() {
+                let serial = replica.watched.wanted.borrow().serial;
+                replica.told_alone(serial).await;
+            }
+        } else {
+            self.told_alone(serial).await;
+        }
+    }
+
+    async fn told_alone(&self, serial: u64) {
         if matches!(self.state(), State::Ready(_)) {
             let mut settled = self.watched.settled.subscribe();
             let _ = settled.wait_for(|settled| settled.serial >= serial).await;
         }
     }
 
-    /// The error with which the backend refused to tell of `local`; none for all it was told of.
+    /// The error with which the backend refused to tell of `local`; none for all it was told of. Of several
+    /// replicas it is enough that one tells.
     pub fn watch_refused(&self, local: &str) -> Option<RawJson> {
+        if let Some(replicas) = self.replicas() {
+            let connected = replicas.each().filter(|replica| matches!(replica.state(), State::Ready(_)));
+            let refusals: Option<Vec<_>> = connected.map(|replica| replica.watch_refused(local)).collect();
+            return refusals.and_then(|refusals| refusals.into_iter().next());
+        }
         self.watched.settled.borrow().refused.get(local).cloned()
     }
 }
@@ -199,7 +221,7 @@ mod tests {
     fn an_update_is_told_by_its_uri_and_one_without_is_not() {
         let (watched, seen) = (Watched::default(), Arc::new(Mutex::new(Vec::new())));
         let told = Arc::clone(&seen);
-        watched.updated.set(Box::new(move |uri| told.lock().push(uri.to_owned()))).ok().unwrap();
+        watched.updated.set(Arc::new(move |uri| told.lock().push(uri.to_owned()))).ok().unwrap();
         watched.updated(Some(&RawJson::of(&json!({"uri": "a:\"x"}))));
         watched.updated(Some(&RawJson::of(&json!({"uri": 5}))));
         watched.updated(None);

@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::backend::Snapshot;
 use crate::catalog::{Catalog, Namer, Severity, lint};
 use crate::config::Config;
 use crate::router::{BackendStatus, Status};
@@ -104,7 +105,10 @@ fn render(file: &str, report: &Report) -> String {
             .map(str::to_owned)
             .to_vec(),
     ];
-    rows.extend(report.status.backends.iter().map(row));
+    for backend in &report.status.backends {
+        rows.push(row(backend));
+        rows.extend(backend.snapshot.replicas.iter().map(replica_row));
+    }
     let mut text = format!("{file}\n\n{}", table(&rows));
     text.push_str(&shared_why(&report.status.backends));
     for warning in &report.status.warnings {
@@ -117,10 +121,15 @@ fn render(file: &str, report: &Report) -> String {
     let tools: usize = report.status.backends.iter().map(|backend| backend.tools).sum();
     let backends = report.status.backends.len();
     let down = report.status.backends.iter().filter(|backend| backend.snapshot.state != "ready").count();
-    let reached = match down {
+    let mut reached = match down {
         0 => format!("all {backends} backends reached"),
         down => format!("{down} of {backends} backends not reached"),
     };
+    let replicas = report.status.backends.iter().flat_map(|backend| &backend.snapshot.replicas);
+    match replicas.filter(|replica| replica.state != "ready").count() {
+        0 => {}
+        down => reached.push_str(&format!(", {down} replicas not reached")),
+    }
     text.push_str(&format!("\n{tools} tools cost about {tokens} tokens of a model's context; {reached}\n"));
     text
 }
@@ -140,14 +149,6 @@ fn shared_why(backends: &[BackendStatus]) -> String {
 
 fn row(backend: &BackendStatus) -> Vec<String> {
     let snapshot = &backend.snapshot;
-    let state = match snapshot.state {
-        "ready" => String::new(),
-        state => {
-            let reason = snapshot.last_error.as_deref().unwrap_or("no answer yet");
-            let said = snapshot.stderr.last().map(|line| format!(" (it said: {line})"));
-            format!("{state}: {reason}{}", said.unwrap_or_default())
-        }
-    };
     vec![
         snapshot.name.clone(),
         snapshot.transport.to_owned(),
@@ -157,6 +158,25 @@ fn row(backend: &BackendStatus) -> Vec<String> {
         backend.prompts.to_string(),
         (backend.resources + backend.resource_templates).to_string(),
         backend.tokens.to_string(),
-        state,
+        state_of(snapshot),
     ]
+}
+
+/// Replicas stand under their backend, and say where they are and how.
+fn replica_row(replica: &Snapshot) -> Vec<String> {
+    let place = replica.name.split_once('@').map_or(replica.name.as_str(), |(_, place)| place);
+    let revision = replica.revision.unwrap_or("-").to_owned();
+    let mut row = vec![format!("  at {place}"), replica.transport.to_owned(), revision];
+    row.resize(8, String::new());
+    row.push(state_of(replica));
+    row
+}
+
+fn state_of(snapshot: &Snapshot) -> String {
+    if snapshot.state == "ready" {
+        return String::new();
+    }
+    let reason = snapshot.last_error.as_deref().unwrap_or("no answer yet");
+    let said = snapshot.stderr.last().map(|line| format!(" (it said: {line})"));
+    format!("{}: {reason}{}", snapshot.state, said.unwrap_or_default())
 }

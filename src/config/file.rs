@@ -85,6 +85,8 @@ pub(crate) struct BackendSection {
     pub(crate) cwd: Option<PathBuf>,
     /// Where the server listens: `http` or `https`.
     pub(crate) url: Option<String>,
+    /// The same server in several places, in place of `url`: each call goes to one of them.
+    pub(crate) urls: Vec<String>,
     /// Headers sent to `url` with every request.
     #[schemars(with = "BTreeMap<String, Text>")]
     pub(crate) headers: BTreeMap<String, String>,

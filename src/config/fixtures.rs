@@ -141,7 +141,7 @@ fn a_backend_is_as_its_entry_says() {
     let names = config.backends.iter().map(|b| b.settings.name.as_str());
     assert_eq!(
         names.collect::<Vec<_>>(),
-        ["zeta", "alpha", "person", "machine"],
+        ["zeta", "several", "alpha", "person", "machine"],
         "the file's order, without `off`"
     );
     let zeta = backend(&config, "zeta");

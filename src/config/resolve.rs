@@ -78,11 +78,13 @@ fn backend(
     let (identity, revision) = (identity(&section, free_port), revision(&section, free_port));
     let transport =
         transport(&section, directory).ok_or_else(|| format!("backend `{name}` has no usable transport"))?;
+    let replicas = replicas(&section).ok_or_else(|| format!("backend `{name}` has a URL that is none"))?;
     let tools = section.tools.keys().cloned().collect();
     Ok(BackendConfig {
         settings: BackendSettings {
             name: name.to_owned(),
             transport,
+            replicas,
             timeouts: section.timeouts,
             breaker: section.breaker,
             concurrency: section.concurrency,
@@ -109,14 +111,14 @@ fn backend(
 /// What makes this the same server as in an earlier run: how it is reached, without the secrets it
 /// is given and without the port that was free that time.
 fn identity(section: &BackendSection, free_port: Option<u16>) -> String {
-    let url = section.url.as_deref().map(|url| url.split(['?', '#']).next().unwrap_or_default());
+    let url = first_url(section).map(|url| url.split(['?', '#']).next().unwrap_or_default());
     let parts = [section.command.as_deref(), section.cwd.as_deref().and_then(Path::to_str), url];
     digest(format!("{parts:?} {:?}", section.args), free_port)
 }
 
 fn transport(section: &BackendSection, directory: &Path) -> Option<TransportSettings> {
     let process = process(section, directory);
-    let Some(url) = &section.url else {
+    let Some(url) = first_url(section) else {
         return process.map(TransportSettings::Stdio);
     };
     // Whoever configured what to send is not asked to connect.
@@ -127,6 +129,17 @@ fn transport(section: &BackendSection, directory: &Path) -> Option<TransportSett
         Some(TransportKind::Sse) => TransportSettings::Sse { remote, process },
         _ => TransportSettings::Http { remote, process },
     })
+}
+
+/// Where a server is reached; replicas serve the same, so any says which server it is.
+fn first_url(section: &BackendSection) -> Option<&str> {
+    section.url.as_deref().or_else(|| section.urls.first().map(String::as_str))
+}
+
+/// One place needs no choice.
+fn replicas(section: &BackendSection) -> Option<Vec<Url>> {
+    let urls = if section.urls.len() > 1 { section.urls.as_slice() } else { &[] };
+    urls.iter().map(|url| Url::parse(url).ok()).collect()
 }
 
 fn process(section: &BackendSection, directory: &Path) -> Option<ProcessSettings> {

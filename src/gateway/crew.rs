@@ -98,15 +98,23 @@ impl Crew {
 
     /// Ends one that no new call reaches, in the background: after its last call.
     pub(super) fn end(&self, old: Running) {
+        old.backend.retire();
+        self.forget(&old.backend);
         self.tasks.spawn(old.end());
+    }
+
+    /// Shows nothing more of names that nobody has any more, a replica's for example.
+    fn forget(&self, old: &Backend) {
+        let now = self.running.get(old.name()).map(|now| &now.backend);
+        let is_gone = |name: &&str| !now.is_some_and(|now| now.names().any(|one| one == *name));
+        old.names().filter(is_gone).for_each(backends::forget);
     }
 
     /// The same for one that nobody succeeds.
     pub(super) fn remove(&mut self, name: &str) {
-        let Some(old) = self.running.remove(name) else { return };
-        old.backend.retire();
-        backends::forget(name);
-        self.end(old);
+        if let Some(old) = self.running.remove(name) {
+            self.end(old);
+        }
     }
 }
 

@@ -123,7 +123,7 @@ impl Story {
         let at = self.dice.below(BACKENDS);
         let new = Server::start(backend(at), self.dice.fork(), Arc::clone(&self.tally));
         let old = std::mem::replace(&mut self.servers[at as usize], new);
-        self.router.replace_fleet(fleet(&self.servers));
+        self.router.replace(fleet(&self.servers), CatalogSettings::default());
         self.callers.spawn(old.retire(Arc::clone(&self.tally)));
     }
 

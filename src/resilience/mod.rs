@@ -13,6 +13,7 @@
 //! | `backoff.rs` | how long until the next attempt? |
 //! | `crash_loop.rs` | when is starting a process again of no use? |
 //! | `budget.rs` | may one more call be made again? |
+//! | `outlier.rs` | which of several replicas does worse than the others? |
 //! | `wait.rs` | how much of a wait is left? |
 //! | `jitter.rs` | how are simultaneous waits spread out? |
 //! | `settings.rs` | what can an operator set? |
@@ -31,6 +32,7 @@ mod bulkhead;
 mod closed;
 mod crash_loop;
 mod jitter;
+mod outlier;
 mod permit;
 mod refused;
 mod settings;
@@ -50,6 +52,7 @@ pub use crash_loop::CrashLoop;
 #[cfg(test)]
 pub(crate) use jitter::fix_jitter;
 pub use jitter::jitter;
+pub use outlier::Outliers;
 pub use permit::{Permit, SharedBreaker};
 pub use refused::{Reason, Refused};
 pub use settings::{BreakerSettings, ConcurrencySettings, RestartSettings, RetrySettings};

@@ -38,8 +38,8 @@ pub(super) const STATE: Duration = Duration::from_secs(3600);
 pub(super) enum State {
     /// A call stands in the parking.
     Parked(u64),
-    /// A modern backend's own state.
-    Relayed(String),
+    /// A modern backend's own state, and the replica that gave it.
+    Relayed { state: String, replica: Option<String> },
     /// A legacy backend has forgotten the call: it is made again once the client has visited its pages.
     Again,
 }
@@ -171,8 +171,9 @@ impl Driver {
             return Err(invalid());
         }
         match sealed.content {
-            State::Relayed(inner) => {
-                target.params.set("requestState", RawJson::of(&inner));
+            State::Relayed { state, replica } => {
+                target.params.set("requestState", RawJson::of(&state));
+                target.replica = replica;
                 Ok(None)
             }
             State::Again => visit::over(&mut target.params).map(|()| None),
@@ -240,7 +241,8 @@ impl Driver {
         let (Some(state), Some(mut object)) = (state, Object::parse(result)) else {
             return Ok(result.clone());
         };
-        let sealed = self.seal(self.digest(target), State::Relayed(state), STATE)?;
+        let sealed =
+            self.seal(self.digest(target), State::Relayed { state, replica: target.replica.clone() }, STATE)?;
         object.set("requestState", RawJson::of(&sealed));
         Ok(object.to_json())
     }

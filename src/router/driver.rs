@@ -98,13 +98,18 @@ impl Driver {
 
     /// Makes a call of the target.
     pub(super) async fn call(&mut self, target: Target, rounds: u32) -> Option<Event> {
-        match self.admit(&target, None).await {
+        match self.admit(&target, None, None).await {
             Ok(admission) => self.begin(admission, target, rounds, None),
             Err(failure) => Some(self.fail(self.failure(&failure, &target))),
         }
     }
 
-    async fn admit(&self, target: &Target, first_made: Option<Instant>) -> Result<Admission, Failure> {
+    async fn admit(
+        &self,
+        target: &Target,
+        first_made: Option<Instant>,
+        not_at: Option<String>,
+    ) -> Result<Admission, Failure> {
         let caller = &self.inbound.caller;
         let wants = Wants {
             era: caller.revision.era(),
@@ -115,6 +120,9 @@ impl Driver {
             log_level: caller.asked_level,
             tool: target.tool.as_ref().map(|_| Arc::clone(&target.route.local)),
             first_made,
+            at: target.replica.clone(),
+            only_there: self.inbound.routed.is_about_a_task(),
+            not_at,
         };
         self.router.admit(&target.route.backend, &wants).await
     }
@@ -148,10 +156,10 @@ impl Driver {
         if heard || !call.may_repeat(&failure) {
             return Some(self.fail(self.failure(&failure, &target)));
         }
-        let first_made = call.first_made();
+        let (first_made, failed_at) = (call.first_made(), call.replica().map(str::to_owned));
         // What it holds of the backend is needed for the next one.
         drop(call);
-        match self.admit(&target, Some(first_made)).await {
+        match self.admit(&target, Some(first_made), failed_at).await {
             Ok(admission) => self.begin(admission, target, rounds, Some(failure)),
             Err(refusal) => {
                 let failure = failure.retry_after(refusal.retry_after);
@@ -225,7 +233,10 @@ impl Driver {
     }
 
     pub(super) fn answered(&mut self, calling: Calling, outcome: Result<RawJson, RawJson>) -> Option<Event> {
-        let Calling { target, rounds, .. } = calling;
+        let Calling { call, mut target, rounds, .. } = calling;
+        // What it began, if it began anything, goes on there.
+        target.replica = call.replica().map(str::to_owned);
+        drop(call);
         match outcome {
             Ok(result) if hop::wants_input(&result) => self.input_required(target, result, rounds),
             outcome => Some(match self.pages_to_visit(&outcome) {

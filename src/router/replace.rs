@@ -18,7 +18,7 @@ impl Router {
             for member in fleet.members() {
                 let watched = registry.of_backend(member.backend.name());
                 watch_all(member, &watched);
-                self.follow_all(member);
+                self.followers().go_on_with(&member.backend);
             }
             self.set_settings(settings);
             self.set_fleet(fleet);
@@ -32,13 +32,7 @@ impl Router {
         self.hear_tasks(&member.backend);
         let watched = self.registry().lock().of_backend(member.backend.name());
         watch_all(member, &watched);
-        self.follow_all(member);
-    }
-
-    fn follow_all(&self, member: &Member) {
-        for task in self.followers().of_backend(member.backend.name()) {
-            member.backend.follow(&task);
-        }
+        self.followers().go_on_with(&member.backend);
     }
 
     /// Leave to send one call. A backend that was replaced meanwhile has sent nothing, so its successor is

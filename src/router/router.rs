@@ -176,12 +176,6 @@ impl Router {
         self.catalog.store(Arc::new(catalog));
     }
 
-    /// Puts other backends in place of those there are.
-    #[cfg(test)]
-    pub(crate) fn replace_fleet(&self, fleet: Fleet) {
-        self.fleet.store(Arc::new(fleet));
-    }
-
     pub(super) fn counters(&self) -> &watch::Sender<Counters> {
         &self.counters
     }

@@ -13,6 +13,8 @@ use super::tasks;
 /// Where a request goes.
 pub(super) struct Target {
     pub route: Route,
+    /// The replica that has what this goes on with: a state it gave, or a task.
+    pub replica: Option<String>,
     /// For tool calls.
     pub tool: Option<Arc<ToolEntry>>,
     /// The client's parameters, cut into members.
@@ -43,7 +45,7 @@ pub(super) fn resolve(catalog: &Catalog, inbound: &Inbound) -> Result<Target, Rp
         Routed::Complete => (reference(catalog, &params)?, None),
         Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => return Err(tasks::unknown()),
     };
-    Ok(Target { route, tool, params, is_followed: false })
+    Ok(Target { route, replica: None, tool, params, is_followed: false })
 }
 
 fn text(object: &Object, key: &str) -> Result<String, RpcError> {

@@ -154,7 +154,7 @@ impl Router {
     /// Has `backend` report here which resources were updated.
     pub(super) fn hear_updates(self: &Arc<Self>, backend: &Backend) {
         let (router, name) = (Arc::downgrade(self), backend.name().to_owned());
-        backend.on_updated(Box::new(move |local| {
+        backend.on_updated(Arc::new(move |local| {
             if let Some(router) = Weak::upgrade(&router) {
                 router.updated(&name, local);
             }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::support::authority::{Authority, MARK, SECRET};
 use crate::support::process::command;
-use crate::support::{Client, RawBackend, Speaks, Yard, within};
+use crate::support::{Client, RawBackend, Speaks, Yard, eventually, within};
 
 const TOOLS: &str = r#"[{"name":"find","inputSchema":{"type":"object"}}]"#;
 
@@ -103,6 +103,28 @@ async fn a_person_lets_the_gateway_in_once_and_nobody_can_read_the_tokens() {
     let again = protected.gateway().await;
     again.until("crm", "ready").await;
     assert_eq!(protected.authority.asked_for("authorization_code").len(), 1);
+}
+
+#[tokio::test]
+async fn replicas_of_a_backend_are_let_in_together_with_one_token() {
+    let authority = Authority::start().await;
+    let (one, other) = (
+        RawBackend::start(Speaks::Modern, TOOLS, authority.guard()).await,
+        RawBackend::start(Speaks::Modern, TOOLS, authority.guard()).await,
+    );
+    authority.protect(&one.url, &authority);
+    let (urls, auth) = ([&one.url, &other.url], format!("client_id: machine, client_secret: {SECRET}"));
+    let auth = format!("grant: client_credentials, {auth}");
+    let yard = Yard::of(&format!("  crm: {{ urls: {urls:?}, prefix: \"\", auth: {{ {auth} }} }}\n")).await;
+    yard.until("crm", "ready").await;
+    let both = || yard.backend("crm").snapshot.replicas.iter().all(|replica| replica.state == "ready");
+    eventually("both replicas", async || both().then_some(())).await;
+    yard.router.refresh();
+    assert_eq!(authority.asked_for("client_credentials").len(), 1);
+    let client = Client::modern(&yard.url);
+    for _ in 0..20 {
+        assert!(call(&client).await["isError"].is_null());
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::sleep;
 use url::Url;
 
-use super::super::{Failure, FailureKind, Sent};
+use super::super::{BackendSettings, Failure, FailureKind, Sent};
 use super::callback::Callback;
 use super::challenge::Challenge;
 use super::connect::Pending;
@@ -61,6 +61,8 @@ pub struct Authorizer {
     pub(super) url: Url,
     pub(super) settings: OAuthSettings,
     pub(super) holding: Holding,
+    /// Whether the server runs in several places, of which `url` is the first.
+    is_for_several: bool,
     /// The header of the last refusal.
     pub(super) challenge: Mutex<Option<String>>,
     /// Taken for a renewal: one at a time.
@@ -70,22 +72,32 @@ pub struct Authorizer {
 }
 
 impl Authorizer {
-    /// Reads what is kept; blocks for as long as that takes.
-    pub(in super::super) fn new(
-        backend: &str,
-        url: &Url,
-        settings: &OAuthSettings,
-        vault: &Arc<Vault>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            backend: backend.to_owned(),
+    /// For all places of a backend, if it can want authorization. Reads what is kept; blocks for as long as that
+    /// takes.
+    pub(in super::super) fn of(backend: &BackendSettings, vault: &Arc<Vault>) -> Option<Arc<Self>> {
+        let (remote, name) = (backend.transport.remote()?, &backend.name);
+        let (url, settings) = (&remote.url, remote.auth.as_ref()?);
+        Some(Arc::new(Self {
+            backend: name.clone(),
             url: url.clone(),
             settings: settings.clone(),
-            holding: Holding::read(vault.slot(backend, url, SHARED), backend),
+            holding: Holding::read(vault.slot(name, url, SHARED), name),
+            is_for_several: !backend.replicas.is_empty(),
             challenge: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             waits: Mutex::default(),
-        })
+        }))
+    }
+
+    /// Finds the authorization server, by what a refusal said of it. Which of several places refused is chance, and
+    /// it may have spoken of itself only; then the first one is asked.
+    pub(super) async fn discover(&self, header: Option<&str>) -> Result<Server, OAuthError> {
+        match Server::discover(&self.url, &self.settings, header).await {
+            Err(_) if self.is_for_several && header.is_some() => {
+                Server::discover(&self.url, &self.settings, None).await
+            }
+            found => found,
+        }
     }
 
     /// Why calls are refused while only a person can help; `None` otherwise.
@@ -95,14 +107,17 @@ impl Authorizer {
 
     /// Waits until another process was let in; for ever if no person is waited for.
     pub(in super::super) async fn connected_elsewhere(&self) {
-        while self.waits_for_a_person() {
+        // Taken once: whoever else waits here may be the one that reads the new token in.
+        let before = self.holding.token();
+        if !self.waits_for_a_person() {
+            std::future::pending().await
+        }
+        loop {
             sleep(LOOK).await;
-            let before = self.holding.token();
             if self.holding.has_another_than(before.as_deref()).await.unwrap_or(false) {
                 return;
             }
         }
-        std::future::pending().await
     }
 
     async fn send<R: Head, F: Future<Output = Result<R, Failure>>>(
@@ -162,7 +177,7 @@ impl Authorizer {
     pub async fn begin(&self, redirect_uri: &str) -> Result<Pending, OAuthError> {
         self.holding.reload().await?;
         let challenge = self.challenge.lock().clone();
-        let server = Server::discover(&self.url, &self.settings, challenge.as_deref()).await?;
+        let server = self.discover(challenge.as_deref()).await?;
         let pending = Pending::begin(server, &self.settings, &self.holding.kept(), redirect_uri).await?;
         if pending.is_registered() {
             let (issuer, client) = (pending.issuer().to_owned(), pending.client().clone());

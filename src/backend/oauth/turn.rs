@@ -107,13 +107,9 @@ impl Authorizer {
     ) -> Result<&'a mut Server, OAuthError> {
         let server = match turn.server.take().filter(|_| challenge.is_none()) {
             Some(server) => server,
-            None => self.discover(challenge).await?,
+            None => self.discover(challenge.and_then(Challenge::header)).await?,
         };
         Ok(turn.server.insert(server))
-    }
-
-    async fn discover(&self, challenge: Option<&Challenge>) -> Result<Server, OAuthError> {
-        Server::discover(&self.url, &self.settings, challenge.and_then(Challenge::header)).await
     }
 
     /// With the gateway's own credentials; for more scopes once, not again for the same.
@@ -135,7 +131,7 @@ impl Authorizer {
             }
             _ => union(&granted, wanted),
         };
-        let server = self.discover(challenge.as_ref()).await?;
+        let server = self.discover(challenge.as_ref().and_then(Challenge::header)).await?;
         let grant = server.client_credentials(&self.settings, scopes).await?;
         self.holding.update(|kept| kept.grant = Some(grant)).await
     }

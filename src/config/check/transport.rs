@@ -1,7 +1,9 @@
 //! Does a backend say one clear way to reach it?
 
+use std::collections::BTreeSet;
+
 use http::{HeaderName, HeaderValue};
-use url::Url;
+use url::{Position, Url};
 
 use super::super::problem::Finding;
 use super::super::tree::{Entry, Node};
@@ -9,7 +11,8 @@ use super::{is_literal, known, of, text};
 
 pub(super) fn check(backend: &Entry, findings: &mut Vec<Finding>) {
     let node = &backend.value;
-    let (command, url) = (node.get("command").is_some(), node.get("url").is_some());
+    let replicas = node.get("urls").is_some();
+    let (command, url) = (node.get("command").is_some(), node.get("url").is_some() || replicas);
     if !command && !url {
         let message = format!("backend `{}` has neither `command` nor `url`", backend.key);
         let suggestion = "`command` launches it, `url` connects to it, both do both";
@@ -24,7 +27,8 @@ pub(super) fn check(backend: &Entry, findings: &mut Vec<Finding>) {
         findings.extend(contradiction(backend, command, url));
     }
     findings.extend(bad_command(backend));
-    findings.extend(bad_url(backend));
+    findings.extend(node.get("url").and_then(|url| bad_url("url", url, backend)));
+    bad_urls(backend, findings);
     bad_env(backend, findings);
     bad_headers(backend, findings);
 }
@@ -65,17 +69,40 @@ fn bad_command(backend: &Entry) -> Option<Finding> {
     })
 }
 
-fn bad_url(backend: &Entry) -> Option<Finding> {
-    let (node, url) = text(&backend.value, "url")?;
-    let reason = match Url::parse(url) {
+fn bad_url(key: &str, node: &Node, backend: &Entry) -> Option<Finding> {
+    let reason = match Url::parse(known(node)?) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => return None,
         Ok(_) => "is neither `http` nor `https`".to_owned(),
         Err(error) => format!("is not a URL: {error}"),
     };
     Some(
-        Finding::new(node.span, format!("{} {reason}", of("url", backend)))
+        Finding::new(node.span, format!("{} {reason}", of(key, backend)))
             .suggest("such as `https://mcp.example.com/mcp`"),
     )
+}
+
+/// Replicas are told apart by where they are, and are not launched.
+fn bad_urls(backend: &Entry, findings: &mut Vec<Finding>) {
+    let Some(entry) = backend.value.entry("urls") else { return };
+    for other in ["url", "command"].into_iter().filter(|key| backend.value.get(key).is_some()) {
+        let message = format!("{} does not go with `{other}`", of("urls", backend));
+        findings.push(
+            Finding::new(entry.span, message).suggest("`urls` is for a server that runs in several places"),
+        );
+    }
+    if entry.value.items().is_empty() {
+        findings.push(Finding::new(entry.value.span, format!("{} is empty", of("urls", backend))));
+    }
+    let mut places = BTreeSet::new();
+    for node in entry.value.items() {
+        findings.extend(bad_url("urls", node, backend));
+        let place = known(node).and_then(|url| Url::parse(url).ok());
+        let place = place.map(|url| url[Position::BeforeHost..Position::AfterPath].to_owned());
+        if place.is_some_and(|place| !places.insert(place)) {
+            let message = format!("{} names one place twice", of("urls", backend));
+            findings.push(Finding::new(node.span, message));
+        }
+    }
 }
 
 fn bad_env(backend: &Entry, findings: &mut Vec<Finding>) {

@@ -15,6 +15,9 @@ const PURPOSE: &str = "task";
 pub(super) struct TaskId {
     /// Who has it.
     pub backend: String,
+    /// Which of its replicas, if it has several.
+    #[serde(default)]
+    pub replica: Option<String>,
     /// The backend's own id of it, or the key under which this gateway holds it.
     pub local: String,
     /// Whether this gateway holds it, because its backend has tasks of another form.
@@ -24,13 +27,13 @@ pub(super) struct TaskId {
 
 impl TaskId {
     /// A task that `backend` follows by the extension itself.
-    pub(super) fn relayed(backend: &str, local: String) -> Self {
-        Self { backend: backend.to_owned(), local, is_held: false }
+    pub(super) fn relayed(backend: &str, replica: Option<String>, local: String) -> Self {
+        Self { backend: backend.to_owned(), replica, local, is_held: false }
     }
 
     /// A task of `backend` that this gateway holds.
     pub(super) fn held(backend: &str, key: &str) -> Self {
-        Self { backend: backend.to_owned(), local: key.to_owned(), is_held: true }
+        Self { backend: backend.to_owned(), replica: None, local: key.to_owned(), is_held: true }
     }
 
     /// The id that `principal` is given; `None` only if the library refuses.
@@ -62,7 +65,7 @@ mod tests {
     use super::*;
 
     fn task() -> TaskId {
-        TaskId::relayed("crm", "786512e2".to_owned())
+        TaskId::relayed("crm", None, "786512e2".to_owned())
     }
 
     #[test]

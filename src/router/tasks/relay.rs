@@ -22,7 +22,7 @@ impl Driver {
         }
         let params = self.inbound.params.as_ref().and_then(Object::parse).unwrap_or_default();
         let route = Route { backend: id.backend.into(), local: id.local.into(), qualified: shown.into() };
-        let target = Target { route, tool: None, params, is_followed: false };
+        let target = Target { route, replica: id.replica, tool: None, params, is_followed: false };
         self.account.begin(&self.router, &target, self.inbound.routed);
         self.call(target, 0).await
     }
@@ -51,7 +51,7 @@ impl Driver {
         if !declares_tasks(&self.inbound) {
             return Err(RpcError::internal("the backend made a task for a client that has none").to_json());
         }
-        let id = TaskId::relayed(&target.route.backend, local);
+        let id = TaskId::relayed(&target.route.backend, target.replica.clone(), local);
         let sealed = id.seal(&self.router.sealer(), self.inbound.caller.principal.name());
         let sealed = sealed.ok_or_else(|| RpcError::internal("failed to seal the id of a task").to_json())?;
         object.set("taskId", RawJson::of(&sealed));

@@ -58,8 +58,15 @@ impl TaskUpdates {
     }
 }
 
-/// A backend, and its own id of a task.
-type Key = (Arc<str>, Arc<str>);
+/// A task: two replicas may have the same id for two tasks.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    backend: Arc<str>,
+    /// The one that has it, if there are several.
+    replica: Option<Arc<str>>,
+    /// Its own id of it.
+    local: Arc<str>,
+}
 
 /// A client's letters, and the id it knows the task by.
 type Listener = (Arc<Mailbox>, Arc<str>);
@@ -71,11 +78,13 @@ pub(in super::super) struct Followers {
 }
 
 impl Followers {
-    /// The tasks of a backend that somebody follows.
-    pub(in super::super) fn of_backend(&self, name: &str) -> Vec<Arc<str>> {
-        let listeners = self.listeners.lock();
-        let keys = listeners.keys().filter(|(backend, _)| &**backend == name);
-        keys.map(|(_, local)| Arc::clone(local)).collect()
+    /// Has a backend that takes another's place tell of the tasks that somebody follows.
+    pub(in super::super) fn go_on_with(&self, backend: &Arc<Backend>) {
+        for key in self.listeners.lock().keys().filter(|key| *key.backend == *backend.name()) {
+            if let Some(place) = backend.place(key.replica.as_deref()) {
+                place.follow(&key.local);
+            }
+        }
     }
 }
 
@@ -93,9 +102,9 @@ impl Drop for Followed {
         of_task.retain(|(mailbox, _)| !Arc::ptr_eq(mailbox, &self.mailbox));
         if of_task.is_empty() {
             listeners.remove(&self.key);
-            if let Some(backend) = self.router.backend(&self.key.0) {
+            if let Some(place) = self.router.place(&self.key) {
                 // Under the lock, so that it cannot overtake somebody's new interest.
-                backend.unfollow(&self.key.1);
+                place.unfollow(&self.key.local);
             }
         }
     }
@@ -139,34 +148,45 @@ impl Router {
         id: TaskId,
         shown: &str,
     ) -> Option<(Arc<Backend>, Arc<str>, u64)> {
-        let key: Key = (id.backend.into(), id.local.into());
+        let key =
+            Key { backend: id.backend.into(), replica: id.replica.map(Arc::from), local: id.local.into() };
         let mut listeners = self.followers().listeners.lock();
         if listeners.values().map(Vec::len).sum::<usize>() >= OVERALL {
             return None;
         }
-        let backend = self.backend(&key.0)?;
+        let place = self.place(&key)?;
         listeners.entry(key.clone()).or_default().push((Arc::clone(&updates.mailbox), shown.into()));
-        let serial = backend.follow(&key.1);
+        let serial = place.follow(&key.local);
         drop(listeners);
-        let (local, mailbox) = (Arc::clone(&key.1), Arc::clone(&updates.mailbox));
+        let (local, mailbox) = (Arc::clone(&key.local), Arc::clone(&updates.mailbox));
         updates.followed.lock().push(Followed { router: Arc::clone(self), key, mailbox });
-        Some((backend, local, serial))
+        Some((place, local, serial))
+    }
+
+    /// The one that has a task.
+    fn place(&self, key: &Key) -> Option<Arc<Backend>> {
+        self.backend(&key.backend)?.place(key.replica.as_deref())
     }
 
     /// Has `backend` report here how tasks stand.
-    pub(in super::super) fn hear_tasks(self: &Arc<Self>, backend: &Backend) {
-        let (router, name) = (Arc::downgrade(self), Arc::<str>::from(backend.name()));
-        backend.on_task(Box::new(move |local, task| {
-            if let Some(router) = Weak::upgrade(&router) {
-                router.task_changed(&name, local, task);
-            }
-        }));
+    pub(in super::super) fn hear_tasks(self: &Arc<Self>, backend: &Arc<Backend>) {
+        let name = Arc::<str>::from(backend.name());
+        for place in backend.places() {
+            let (router, name) = (Arc::downgrade(self), Arc::clone(&name));
+            let replica = place.replica().map(Arc::<str>::from);
+            place.on_task(Box::new(move |local, task| {
+                if let Some(router) = Weak::upgrade(&router) {
+                    let (backend, replica) = (Arc::clone(&name), replica.clone());
+                    router.task_changed(Key { backend, replica, local: local.into() }, task);
+                }
+            }));
+        }
     }
 
-    fn task_changed(&self, backend: &Arc<str>, local: &str, task: &RawJson) {
-        let key: Key = (Arc::clone(backend), local.into());
+    fn task_changed(&self, key: Key, task: &RawJson) {
         let Some(of_task) = self.followers().listeners.lock().get(&key).cloned() else { return };
-        let route = Route { backend: key.0, local: Arc::clone(&key.1), qualified: key.1 };
+        let Key { backend, local, .. } = key;
+        let route = Route { backend, local: Arc::clone(&local), qualified: local };
         let task = convert::task(&self.catalog(), &route, task.clone());
         for (mailbox, shown) in of_task {
             let Some(mut object) = Object::parse(&task) else { return };

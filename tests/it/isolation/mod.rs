@@ -3,6 +3,7 @@
 mod breaker;
 mod garbage;
 mod killed;
+mod replicas;
 mod retries;
 mod silent;
 mod start;
