@@ -22,6 +22,8 @@ use super::{Backend, Failure, State};
 const DEBOUNCE: Duration = Duration::from_millis(150);
 /// Between two looks whether a backend over HTTP still answers.
 const HEALTH: Duration = Duration::from_secs(15);
+/// Longest pause that a backend which cannot be connected to may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// A connection that lived this long starts the waits anew.
 const STABLE: Duration = Duration::from_secs(10);
 
@@ -80,7 +82,7 @@ impl Supervisor {
     /// One attempt and, if it succeeds, the life of the connection.
     async fn round(&mut self) {
         let attempt = self.attempt().await;
-        let reason = match attempt {
+        let (reason, asked) = match attempt {
             Ok(established) => {
                 let since = Instant::now();
                 let reason = self.live(established).await;
@@ -90,7 +92,7 @@ impl Supervisor {
                 if since.elapsed() >= STABLE {
                     self.backoff.reset();
                 }
-                reason
+                (reason, None)
             }
             Err(Refusal::FellOverProbe(failure)) => {
                 self.backend.learn_era(Some(Era::Legacy));
@@ -99,19 +101,19 @@ impl Supervisor {
                     tracing::debug!(backend = self.backend.name(), %failure, "starting again without the modern probe");
                     return;
                 }
-                failure.message
+                (failure.message, None)
             }
-            Err(Refusal::NotStarted(failure)) => failure.message,
+            Err(Refusal::NotStarted(failure)) => (failure.message, None),
             Err(Refusal::Failed(failure) | Refusal::NotStreamable(failure)) => {
                 self.backend.learn_era(None);
                 if !self.stop.is_cancelled() {
                     self.backend.crashed();
                 }
-                failure.message
+                (failure.message, failure.retry_after)
             }
         };
         if !self.stop.is_cancelled() {
-            self.pause(reason).await;
+            self.pause(reason, asked).await;
         }
     }
 
@@ -206,9 +208,11 @@ impl Supervisor {
         }
     }
 
-    async fn pause(&mut self, reason: String) {
+    /// Waits for the next attempt, at least as long as the backend `asked` for.
+    async fn pause(&mut self, reason: String, asked: Option<Duration>) {
         let (wait, held) = (self.backoff.next(jitter()), self.backend.held_for());
-        let wait = held.map_or(wait, |held| held.max(wait));
+        let asked = asked.map(|asked| asked.min(LONGEST_PAUSE));
+        let wait = held.into_iter().chain(asked).fold(wait, Duration::max);
         let said = self.backend.tail.lock().back().cloned();
         tracing::warn!(
             backend = self.backend.name(),

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::support::gateway::RefusedPort;
-use crate::support::{Client, RawBackend, Speaks, Yard, eventually};
+use crate::support::{Answer, Client, RawBackend, Speaks, Yard, eventually};
 
 const TOOLS: &str = r#"[{"name":"echo","inputSchema":{"type":"object"}}]"#;
 
@@ -38,4 +38,16 @@ async fn the_handshake_and_the_lists_wait_for_no_backend() {
     yard.until("missing", "down").await;
     let reason = yard.backend("missing").snapshot.last_error.unwrap();
     assert!(reason.contains("/no/such/program"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_backend_that_asks_for_a_pause_while_it_is_connected_to_is_left_alone_for_that_long() {
+    for (status, asked, expected) in [(429, "90", 90_000), (503, "90", 90_000), (503, "86400", 600_000)] {
+        let header = ("retry-after", asked);
+        let busy =
+            RawBackend::start(Speaks::Legacy, TOOLS, move |_| Some(Answer::Headed(status, header))).await;
+        let yard = Yard::of(&busy.entry("busy")).await;
+        let wait = yard.backend("busy").snapshot.retry_after_ms.unwrap();
+        assert!((expected - 30_000..=expected).contains(&wait), "{status}, {asked}: {wait}");
+    }
 }
