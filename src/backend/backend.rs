@@ -53,6 +53,8 @@ pub struct Backend {
     pub(super) watched: Arc<Watched>,
     state: watch::Sender<State>,
     offer: ArcSwapOption<Offer>,
+    /// How often what it offers was fetched.
+    pub(super) fetches: watch::Sender<u64>,
     last_error: Mutex<Option<String>>,
     /// The era it speaks, once found out; forgotten when an attempt fails.
     era: Mutex<Option<Era>>,
@@ -107,6 +109,7 @@ impl Backend {
             tail: Arc::new(Mutex::new(VecDeque::new())),
             state: watch::Sender::default(),
             offer: ArcSwapOption::empty(),
+            fetches: watch::Sender::default(),
             last_error: Mutex::new(None),
             era: Mutex::new(known),
             only_modern: AtomicBool::new(false),
@@ -354,6 +357,7 @@ impl Backend {
             self.offer.store(Some(Arc::new(offer)));
             (self.changed)();
         }
+        self.fetches.send_modify(|fetches| *fetches += 1);
     }
 
     pub(super) fn publish_state(&self, state: State) {

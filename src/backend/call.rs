@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::protocol::{Id, RawJson, Routed, code, method};
+use crate::protocol::{Id, RawJson, method};
 use crate::resilience::{Permit, Place, Verdict};
 
 use super::lease::Lease;
+use super::refused::Refused;
 use super::task::{AsTask, CANCEL, Next};
 use super::tools::Limits;
 use super::verdict::{self, Again};
@@ -45,9 +47,9 @@ pub enum CallEvent {
 
 /// A call in flight. Dropping it before it is over cancels it at the backend.
 pub struct Call {
-    backend: Arc<Backend>,
-    lease: Lease,
-    outgoing: Outgoing,
+    pub(super) backend: Arc<Backend>,
+    pub(super) lease: Lease,
+    pub(super) outgoing: Outgoing,
     /// When it is sent, if not at once.
     not_before: Option<Instant>,
     reply: Option<Reply>,
@@ -58,7 +60,9 @@ pub struct Call {
     place: Option<Place>,
     limits: Limits,
     /// Whether another call was made before that this one repeats.
-    is_retry: bool,
+    pub(super) is_retry: bool,
+    /// What its refusal calls for, if the server did not even read it.
+    pub(super) refused: Option<Refused>,
     first_made: Instant,
     /// Moves with each progress notification, never past `last`.
     deadline: Instant,
@@ -75,6 +79,7 @@ impl Call {
             last,
             limits,
             is_retry: first_made.is_some(),
+            refused: None,
             first_made: first_made.unwrap_or(now),
             backend,
             lease,
@@ -116,7 +121,7 @@ impl Call {
         match self.task.take(outcome) {
             Next::Over(outcome) => {
                 self.lease.finish();
-                self.doubt_tools(&outcome);
+                self.examine(&outcome);
                 self.settle(verdict::of_answer(&outcome));
                 CallEvent::Answer(outcome)
             }
@@ -203,13 +208,11 @@ impl Call {
         }
     }
 
-    /// A backend that finds its headers wrong has other tools than those it listed: they are fetched anew
-    /// (MCP 2026-07-28, basic/transports/streamable-http, server validation).
-    fn doubt_tools(&self, outcome: &Result<RawJson, RawJson>) {
-        let Err(error) = outcome else { return };
-        let is_call = self.outgoing.method == Routed::CallTool.method();
-        if is_call && verdict::code_of(error) == Some(code::HEADER_MISMATCH) {
-            self.lease.connection().signals().notification(method::TOOLS_CHANGED, None);
+    /// The status of the answer, where there is one.
+    pub(super) fn status(&self) -> Option<StatusCode> {
+        match &self.reply {
+            Some(Reply::Http(reply)) => Some(reply.status()),
+            Some(Reply::Pipe(_)) | None => None,
         }
     }
 

@@ -30,6 +30,7 @@
 //! | `tools.rs` | what did the operator set for single tools? |
 //! | `state.rs` | how is the backend now? |
 //! | `failure.rs` | why is there no answer? |
+//! | `refused.rs` | what can be done about a request that was refused unread? |
 //! | `verdict.rs` | what does a call's end say about the backend, and may it be made again? |
 //!
 //! Nothing here knows names or clients: the router hands in local names and takes back raw answers.
@@ -60,6 +61,7 @@ mod own;
 mod pipe;
 mod places;
 mod pool;
+mod refused;
 mod reopen;
 mod replicas;
 #[cfg(test)]
@@ -87,6 +89,7 @@ pub use oauth::{
     Authorizer, Callback, GrantType, OAuthError, OAuthSettings, Pending, SigningAlgorithm, Vault,
 };
 pub use offer::Offer;
+pub use refused::Remedy;
 pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
 pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};
 pub use state::{Snapshot, State};

@@ -8,6 +8,7 @@
 //! | HTTP 429, or 503 with `Retry-After` | counts against the rate, not the streak; honoured | no |
 //! | other HTTP 4xx, −32700, −32600, −32601, −32602 | neutral | no |
 //! | refused here: bulkhead, circuit | neutral | no |
+//! | −32020 or −32022 with HTTP 400: refused unread | success | once, after what was wrong is put right (`refused.rs`) |
 //! | any other answer, `isError: true` included | success | no |
 //!
 //! A call that its client gave up settles nothing: its permit is dropped, which is neutral too.

@@ -104,7 +104,7 @@ impl Driver {
         }
     }
 
-    async fn admit(
+    pub(super) async fn admit(
         &self,
         target: &Target,
         first_made: Option<Instant>,
@@ -127,7 +127,7 @@ impl Driver {
         self.router.admit(&target.route.backend, &wants).await
     }
 
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         admission: Admission,
         target: Target,
@@ -149,25 +149,6 @@ impl Driver {
         None
     }
 
-    /// Makes a call once more that its backend did not get, or that may run twice; nobody has heard of it yet.
-    async fn failed(&mut self, calling: Calling, failure: Failure) -> Option<Event> {
-        let Calling { call, target, rounds, heard, first } = calling;
-        let failure = failure.after(first.as_ref());
-        if heard || !call.may_repeat(&failure) {
-            return Some(self.fail(self.failure(&failure, &target)));
-        }
-        let (first_made, failed_at) = (call.first_made(), call.replica().map(str::to_owned));
-        // What it holds of the backend is needed for the next one.
-        drop(call);
-        match self.admit(&target, Some(first_made), failed_at).await {
-            Ok(admission) => self.begin(admission, target, rounds, Some(failure)),
-            Err(refusal) => {
-                let failure = failure.retry_after(refusal.retry_after);
-                Some(self.fail(self.failure(&failure, &target)))
-            }
-        }
-    }
-
     /// What this client can be asked in the middle of this request.
     pub(super) fn capabilities(&self) -> ClientCapabilities {
         match self.inbound.routed {
@@ -181,7 +162,7 @@ impl Driver {
         }
     }
 
-    fn check_arguments(&self, target: &Target) -> Result<(), Box<CallFailure>> {
+    pub(super) fn check_arguments(&self, target: &Target) -> Result<(), Box<CallFailure>> {
         let Some(tool) = target.tool.as_ref().filter(|tool| tool.validate) else { return Ok(()) };
         tool.check_arguments(target.params.get("arguments")).map_err(|problems| {
             let route = &target.route;
@@ -227,7 +208,7 @@ impl Driver {
                 target.is_followed = true;
                 self.call(target, rounds).await
             }
-            CallEvent::Answer(outcome) => self.answered(*calling, outcome),
+            CallEvent::Answer(outcome) => Box::pin(self.settled(*calling, outcome)).await,
             CallEvent::Failed(failure) => Box::pin(self.failed(*calling, failure)).await,
         }
     }
@@ -237,6 +218,15 @@ impl Driver {
         // What it began, if it began anything, goes on there.
         target.replica = call.replica().map(str::to_owned);
         drop(call);
+        self.conclude(target, rounds, outcome)
+    }
+
+    pub(super) fn conclude(
+        &mut self,
+        target: Target,
+        rounds: u32,
+        outcome: Result<RawJson, RawJson>,
+    ) -> Option<Event> {
         match outcome {
             Ok(result) if hop::wants_input(&result) => self.input_required(target, result, rounds),
             outcome => Some(match self.pages_to_visit(&outcome) {

@@ -6,6 +6,7 @@
 //! | `request.rs` | what is a request, once transport and era no longer matter? |
 //! | `exchange.rs` | what does a client hear between its request and its answer? |
 //! | `driver.rs` | what happens in between? |
+//! | `again.rs` | when is a call made once more? |
 //! | `bridge.rs` | how do the eras meet when a backend asks something? |
 //! | `visit.rs` | how is a modern client sent to the pages a legacy backend wants visited first? |
 //! | `question.rs` | how does an answer find its way back? |
@@ -28,6 +29,7 @@
 //! This room joins the catalog and the backends, which do not know each other.
 
 mod account;
+mod again;
 mod bridge;
 mod convert;
 mod driver;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::support::message::error;
 use crate::support::{Answer, Client, Message, RawBackend, Speaks, Yard, eventually};
 
 const TOOLS: &str = r#"[{"name":"plain","inputSchema":{"type":"object"}},
@@ -84,24 +85,61 @@ async fn a_tool_nobody_can_call_rightly_is_not_shown() {
     assert!(yard.router.status().warnings.iter().any(|warning| warning.contains("\"wrong\"")));
 }
 
-#[tokio::test]
-async fn a_backend_that_misses_a_header_is_listed_anew_and_its_client_not_blamed() {
+/// A backend that has other tools now than it listed, and refuses what fits the old ones with `status`.
+async fn renamed(status: u16) -> (RawBackend, Yard) {
     let tools = Arc::new(Mutex::new(format!(r#"{{"tools":{TOOLS}}}"#)));
     let listed = Arc::clone(&tools);
     let backend = RawBackend::start(Speaks::Modern, "[]", move |asked| match asked.message.method.as_str() {
         "tools/list" => Some(Answer::Result(listed.lock().clone())),
         "tools/call" if !asked.headers.contains_key("mcp-param-zone") => {
-            Some(Answer::Error(MISMATCH.to_owned()))
+            Some(Answer::Http(status, error(asked.message.id.as_ref()?, MISMATCH)))
         }
         _ => None,
     })
     .await;
     let yard = Yard::of(&backend.entry("b")).await;
-    let client = Client::modern(&yard.url);
     *tools.lock() = RENAMED.to_owned();
+    (backend, yard)
+}
+
+#[tokio::test]
+async fn a_call_refused_for_its_headers_is_made_once_more_with_those_of_the_new_schema() {
+    let (backend, yard) = renamed(400).await;
+    let client = Client::modern(&yard.url);
+    let region = [("mcp-param-region", "x")];
+    let (status, answer) = call(&client, "b__route", r#"{"region":"x"}"#, &region).await;
+    assert_eq!((status, answer.error.as_deref()), (200, None));
+    let calls = backend.asked("tools/call");
+    let [first, second] = calls.as_slice() else { panic!("{} calls", calls.len()) };
+    assert_eq!(
+        (&first.headers["mcp-param-region"], &second.headers["mcp-param-zone"]),
+        (&"x".parse().unwrap(), &"x".parse().unwrap())
+    );
+    assert_ne!(first.message.id, second.message.id);
+    assert_eq!(first.message.param("arguments"), second.message.param("arguments"));
+}
+
+#[tokio::test]
+async fn a_call_is_made_once_where_the_new_schema_asks_for_nothing_else() {
+    let backend = RawBackend::start(Speaks::Modern, TOOLS, |asked| {
+        let is_call = asked.message.method == "tools/call";
+        is_call.then(|| Answer::Http(400, error(asked.message.id.as_deref().unwrap_or("0"), MISMATCH)))
+    })
+    .await;
+    let yard = Yard::of(&backend.entry("b")).await;
+    let (_, answer) = call(&Client::modern(&yard.url), "b__plain", "{}", &[]).await;
+    assert_eq!(answer.error_value()["code"], -32603);
+    assert_eq!(backend.asked("tools/call").len(), 1);
+}
+
+#[tokio::test]
+async fn a_mismatch_that_is_no_refusal_is_not_repeated_but_listed_anew_and_the_client_not_blamed() {
+    let (backend, yard) = renamed(200).await;
+    let client = Client::modern(&yard.url);
     let (_, answer) = call(&client, "b__route", r#"{"region":"x"}"#, &[("mcp-param-region", "x")]).await;
     let error = answer.error.unwrap();
     assert!(error.contains(r#""code":-32603"#) && error.contains(MISMATCH), "{error}");
+    assert_eq!(backend.asked("tools/call").len(), 1, "it may have run");
     eventually("the new header is asked for", async || {
         let (status, _) = call(&client, "b__route", r#"{"region":"x"}"#, &[("mcp-param-zone", "x")]).await;
         (status == 200).then_some(())

@@ -6,4 +6,5 @@ mod capabilities;
 mod completion;
 mod demo;
 mod questions;
+mod renegotiation;
 mod visit;
