@@ -48,6 +48,7 @@ impl Established {
     /// Starts to listen to a server that some calls have for themselves: what is said there is about them. A
     /// process of its own also knows for itself which resources change.
     pub(super) async fn listen_beside(&self, watched: &Arc<Watched>) {
+        self.connection.signals().report_to(Arc::clone(watched));
         self.connection.listen_beside().await;
         if self.child.is_some() && self.connection.revision().era() == Era::Legacy {
             subscribe_beside(Arc::clone(&self.connection), Arc::clone(watched)).await;

@@ -94,7 +94,7 @@ pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSett
 pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};
 pub use state::{Snapshot, State};
 pub use tools::{ToolSettings, ToolTimeoutSettings};
-pub use watched::{TaskTold, Updated};
+pub use watched::{TaskTold, Updated, Visited};
 
 /// The time for breakers and budgets: tokio's, which a test can hold.
 fn now() -> std::time::Instant {

@@ -1,5 +1,5 @@
 //! What a connection tells the rest of the room outside any call: it ended, its lists changed, one of its
-//! resources was updated.
+//! resources was updated, a page of its was visited.
 
 use std::sync::{Arc, OnceLock};
 
@@ -57,7 +57,7 @@ impl Signals {
         self.renewed.notified().await;
     }
 
-    /// Sets who is told of updated resources; before, nobody is.
+    /// Sets who is told of updated resources and visited pages; before, nobody is.
     pub(super) fn report_to(&self, watched: Arc<Watched>) {
         let _ = self.watched.set(watched);
     }
@@ -67,6 +67,10 @@ impl Signals {
         if name == method::RESOURCE_UPDATED {
             if let Some(watched) = self.watched.get() {
                 watched.updated(params);
+            }
+        } else if name == method::ELICITATION_COMPLETE {
+            if let Some(watched) = self.watched.get() {
+                watched.visited(params);
             }
         } else if name == method::TASK_CHANGED {
             if let Some(watched) = self.watched.get() {

@@ -20,6 +20,9 @@ pub type Updated = Arc<dyn Fn(&str) + Send + Sync>;
 /// Told the backend's own id of each task that it says has changed, and how it stands. Must not wait either.
 pub type TaskTold = Box<dyn Fn(&str, &RawJson) + Send + Sync>;
 
+/// Told the backend's own id of each page that it says was visited. Must not wait either.
+pub type Visited = Box<dyn Fn(&str) + Send + Sync>;
+
 /// The resources and tasks that are wanted now; every change has a number.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
@@ -45,6 +48,7 @@ pub(super) struct Watched {
     settled: watch::Sender<Settled>,
     updated: OnceLock<Updated>,
     task_told: OnceLock<TaskTold>,
+    visited: OnceLock<Visited>,
 }
 
 impl Watched {
@@ -101,6 +105,15 @@ impl Watched {
         }
     }
 
+    /// Takes a `notifications/elicitation/complete`.
+    pub(super) fn visited(&self, params: Option<&RawJson>) {
+        let id = params.and_then(|params| params.get("elicitationId"));
+        let id = id.as_ref().and_then(RawJson::string);
+        if let (Some(id), Some(visited)) = (id, self.visited.get()) {
+            visited(&id);
+        }
+    }
+
     /// Takes a `notifications/tasks`.
     pub(super) fn task_told(&self, params: Option<&RawJson>) {
         let id = params.and_then(|params| params.get("taskId"));
@@ -141,6 +154,11 @@ impl Backend {
     /// [places](Backend::places) that has them.
     pub fn on_task(&self, told: TaskTold) {
         let _ = self.watched.task_told.set(told);
+    }
+
+    /// Sets who is told of visited pages; the first one stays.
+    pub fn on_visited(&self, visited: Visited) {
+        let _ = self.watched.visited.set(visited);
     }
 
     /// Follows the task `local`, as [`Backend::watch`] watches a resource.

@@ -22,6 +22,7 @@ pub mod name {
     pub const RESOURCES_CHANGED: &str = "notifications/resources/list_changed";
     pub const ROOTS_CHANGED: &str = "notifications/roots/list_changed";
     pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
+    pub const ELICITATION_COMPLETE: &str = "notifications/elicitation/complete";
     pub const TASK_CHANGED: &str = "notifications/tasks";
 }
 

@@ -20,7 +20,7 @@ use super::driver::{Calling, Driver, Stage};
 use super::exchange::Event;
 use super::failure::CallFailure;
 use super::parking::{Asked, PATIENCE, Parked};
-use super::question::{Origin, as_input, for_legacy, for_modern, not_declared};
+use super::question::{Origin, as_input, for_legacy, for_modern, is_page, not_declared};
 use super::seal::{Sealed, digest_of, expiry};
 use super::target::Target;
 use super::visit;
@@ -52,6 +52,8 @@ pub(super) struct Asking {
     /// Still to be asked.
     waiting: VecDeque<(String, String, Option<RawJson>)>,
     responses: Object,
+    /// The pages that the client was sent to: the key of the question → the id it was given.
+    pages: HashMap<String, String>,
     deadline: Instant,
 }
 
@@ -73,6 +75,7 @@ impl Driver {
             return self.park(calling, Asked { id, method, params }).await;
         }
         let answerer = self.questions.open(Origin::Wire(id.clone()));
+        self.expect_page(&calling.target.route.backend, &method, params.as_ref());
         if answerer.is_none() {
             calling.call.respond(&id, &Err(RpcError::internal("too many questions are open").to_json()));
         }
@@ -228,6 +231,7 @@ impl Driver {
             waiting: waiting.collect(),
             state: result.get("requestState"),
             responses: Object::new(),
+            pages: HashMap::new(),
             deadline: Instant::now() + total.unwrap_or(PATIENCE),
             target,
             rounds,
@@ -262,7 +266,11 @@ impl Driver {
         };
         if let Origin::Input { key, method } = origin {
             match as_input(&method, outcome) {
-                Some(response) => asking.responses.set(&key, response),
+                Some(response) => {
+                    // Declined, it was not visited.
+                    self.visited.extend(asking.pages.remove(&key).filter(|_| visit::is_accepted(&response)));
+                    asking.responses.set(&key, response)
+                }
                 None => return Some(self.fail(self.refused_input(&method, &asking.target))),
             };
         }
@@ -272,7 +280,7 @@ impl Driver {
 
     fn ask_one(
         &mut self,
-        asking: Box<Asking>,
+        mut asking: Box<Asking>,
         key: String,
         method: String,
         params: Option<RawJson>,
@@ -283,7 +291,12 @@ impl Driver {
         let Some(answerer) = answerer else {
             return Some(self.fail(self.refused_input(&method, &asking.target)));
         };
-        let params = for_legacy(&method, params, &format!("{}-{key}", self.inbound.caller.request_id));
+        let id = format!("{}-{}-{key}", self.inbound.caller.request_id, asking.rounds);
+        let is_page = is_page(&method, params.as_ref());
+        let params = for_legacy(&method, params, &id);
+        if is_page {
+            asking.pages.insert(key, id);
+        }
         self.stage = Stage::Asking(asking);
         Some(Event::Question { method, params, answerer })
     }

@@ -1,12 +1,13 @@
 //! Takes one exchange from request to answer, step by step.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::backend::{Admission, Call, CallEvent, Failure, Wants};
 use crate::protocol::tasks::is_created;
-use crate::protocol::{ClientCapabilities, Era, RawJson, Routed, RpcError, code};
+use crate::protocol::{ClientCapabilities, Era, RawJson, Routed, RpcError, code, method};
 use crate::telemetry::Outcome;
 
 use super::account::Account;
@@ -50,17 +51,32 @@ pub(super) struct Driver {
     pub(super) account: Account,
     /// What a legacy client was asked and has not answered.
     pub(super) questions: Questions,
+    /// The pages that a legacy client visited for a modern backend, by the ids it was given.
+    pub(super) visited: Vec<String>,
+    /// What the client hears before anything else happens.
+    pub(super) due: VecDeque<Event>,
 }
 
 impl Driver {
     pub(super) fn new(router: Arc<Router>, inbound: Inbound) -> Self {
         let account = Account::new(inbound.caller.clone());
-        Self { router, inbound, stage: Stage::New, account, questions: Questions::default() }
+        Self {
+            router,
+            inbound,
+            stage: Stage::New,
+            account,
+            questions: Questions::default(),
+            visited: Vec::new(),
+            due: VecDeque::new(),
+        }
     }
 
     /// In a box, so that handing it from step to step moves a pointer.
     pub(super) async fn step(mut self: Box<Self>) -> (Box<Self>, Event) {
         loop {
+            if let Some(event) = self.due.pop_front() {
+                return (self, event);
+            }
             let event = match std::mem::replace(&mut self.stage, Stage::Over) {
                 Stage::New => self.open().await,
                 Stage::Calling(calling) => self.proceed(calling).await,
@@ -69,9 +85,7 @@ impl Driver {
                 // Unreachable by construction: an exchange ends with its answer.
                 Stage::Over => Some(Event::Answer(Err(RpcError::internal("the exchange is over").to_json()))),
             };
-            if let Some(event) = event {
-                return (self, event);
-            }
+            self.due.extend(event);
         }
     }
 
@@ -186,7 +200,12 @@ impl Driver {
         };
         match event {
             CallEvent::Notification { method, params } => {
-                let event = hop::notification(&method, params, &self.inbound.caller);
+                let event = match &*method {
+                    method::ELICITATION_COMPLETE => {
+                        self.page_visited(&calling.target.route.backend, params)
+                    }
+                    _ => hop::notification(&method, params, &self.inbound.caller),
+                };
                 calling.heard |= event.is_some();
                 self.stage = Stage::Calling(calling);
                 event
@@ -227,6 +246,9 @@ impl Driver {
         rounds: u32,
         outcome: Result<RawJson, RawJson>,
     ) -> Option<Event> {
+        if outcome.is_ok() {
+            self.pages_done();
+        }
         match outcome {
             Ok(result) if hop::wants_input(&result) => self.input_required(target, result, rounds),
             outcome => Some(match self.pages_to_visit(&outcome) {
@@ -253,7 +275,11 @@ impl Driver {
                     _ => shown,
                 })
             }
-            (_, Err(error)) => convert::error(&target.route, &self.inbound, error),
+            (_, Err(error)) => {
+                let told = convert::error(&target.route, &self.inbound, error);
+                self.expect_pages(&target.route.backend, &told);
+                told
+            }
         };
         self.account.end(outcome_of(&outcome));
         Event::Answer(outcome)

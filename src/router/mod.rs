@@ -9,6 +9,7 @@
 //! | `again.rs` | when is a call made once more? |
 //! | `bridge.rs` | how do the eras meet when a backend asks something? |
 //! | `visit.rs` | how is a modern client sent to the pages a legacy backend wants visited first? |
+//! | `visits.rs` | who is told that a page has been visited? |
 //! | `question.rs` | how does an answer find its way back? |
 //! | `parking.rs` | where does a call wait for a modern client? |
 //! | `seal.rs` | what may a client keep for us? |
@@ -53,6 +54,7 @@ mod target;
 mod tasks;
 mod updates;
 mod visit;
+mod visits;
 
 pub use exchange::{Event, Exchange};
 pub use fleet::{Fleet, Member};

@@ -106,11 +106,15 @@ pub(super) fn for_modern(method: &str, params: Option<&RawJson>) -> RawJson {
     entry.to_json()
 }
 
+/// Whether a question sends its client to a page.
+pub(super) fn is_page(method: &str, params: Option<&RawJson>) -> bool {
+    let mode = params.and_then(|params| params.get("mode"));
+    method == question::ELICIT && mode.is_some_and(|mode| mode.string().as_deref() == Some("url"))
+}
+
 /// A question of a modern backend as a legacy client reads it: a URL elicitation has an id there.
 pub(super) fn for_legacy(method: &str, params: Option<RawJson>, id: &str) -> Option<RawJson> {
-    let is_url =
-        params.as_ref().and_then(|params| params.get("mode")).is_some_and(|mode| mode.as_str() == "\"url\"");
-    if method != question::ELICIT || !is_url {
+    if !is_page(method, params.as_ref()) {
         return params;
     }
     let mut object = params.as_ref().and_then(Object::parse)?;

@@ -30,6 +30,7 @@ impl Router {
     pub fn prepare(self: &Arc<Self>, member: &Member) {
         self.hear_updates(&member.backend);
         self.hear_tasks(&member.backend);
+        self.hear_visits(&member.backend);
         let watched = self.registry().lock().of_backend(member.backend.name());
         watch_all(member, &watched);
         self.followers().go_on_with(&member.backend);

@@ -22,6 +22,7 @@ use super::request::Inbound;
 use super::seal::Sealer;
 use super::subscriptions::Registry;
 use super::tasks::{Followers, Held};
+use super::visits::Visits;
 
 /// Method, backend and name under which a call is counted.
 type Counted = (Routed, Arc<str>, Arc<str>);
@@ -41,6 +42,7 @@ pub struct Router {
     held: Held,
     followers: Followers,
     registry: Mutex<Registry>,
+    visits: Visits,
     /// Held while the catalog is made anew, so that the newest is never replaced by an older one.
     pub(super) refreshing: Mutex<()>,
 }
@@ -61,11 +63,13 @@ impl Router {
             held: Held::default(),
             followers: Followers::default(),
             registry: Mutex::default(),
+            visits: Visits::default(),
             refreshing: Mutex::default(),
         });
         for backend in router.backends() {
             router.hear_updates(&backend);
             router.hear_tasks(&backend);
+            router.hear_visits(&backend);
         }
         router
     }
@@ -156,6 +160,10 @@ impl Router {
 
     pub(super) fn registry(&self) -> &Mutex<Registry> {
         &self.registry
+    }
+
+    pub(super) fn visits(&self) -> &Visits {
+        &self.visits
     }
 
     pub(super) fn settings(&self) -> Arc<CatalogSettings> {

@@ -13,6 +13,11 @@ impl SessionId {
     pub(super) fn number(self) -> u64 {
         self.0
     }
+
+    #[cfg(test)]
+    pub(super) fn of(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 /// A session of a client, as the backends know it. Dropping it ends the connections that are kept for it.
@@ -36,6 +41,10 @@ impl SessionHold {
         self.id
     }
 
+    pub(super) fn router(&self) -> &Router {
+        &self.router
+    }
+
     /// Tells the backends that keep a connection for the session that its client's roots changed.
     pub fn roots_changed(&self) {
         self.router.backends().iter().for_each(|backend| backend.roots_changed(self.id.0));
@@ -44,6 +53,7 @@ impl SessionHold {
 
 impl Drop for SessionHold {
     fn drop(&mut self) {
+        self.router.visits().forget(self.id);
         self.router.backends().iter().for_each(|backend| backend.end_session(self.id.0));
     }
 }

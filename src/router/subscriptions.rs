@@ -20,6 +20,8 @@ const MAX_DEPTH: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     waiting: Mutex<BTreeSet<Arc<str>>>,
+    /// The pages it visited and has not been told of, by the ids it was given.
+    visited: Mutex<BTreeSet<Arc<str>>>,
     arrived: watch::Sender<()>,
 }
 
@@ -34,7 +36,20 @@ impl Mailbox {
         }
     }
 
-    /// Everything that waits.
+    pub(super) fn put_visited(&self, id: Arc<str>) {
+        let mut visited = self.visited.lock();
+        if visited.len() < PER_CLIENT && visited.insert(id) {
+            drop(visited);
+            self.arrived.send_replace(());
+        }
+    }
+
+    /// Every page that waits.
+    pub(super) fn take_visited(&self) -> BTreeSet<Arc<str>> {
+        std::mem::take(&mut *self.visited.lock())
+    }
+
+    /// Every resource that waits.
     pub(super) fn take(&self) -> BTreeSet<Arc<str>> {
         std::mem::take(&mut *self.waiting.lock())
     }
@@ -46,7 +61,7 @@ impl Mailbox {
     /// Changes whenever something arrives; at once, if something waits already.
     pub(super) fn arrived(&self) -> watch::Receiver<()> {
         let mut arrived = self.arrived.subscribe();
-        if !self.waiting.lock().is_empty() {
+        if !(self.waiting.lock().is_empty() && self.visited.lock().is_empty()) {
             arrived.mark_changed();
         }
         arrived

@@ -47,6 +47,15 @@ impl Updates {
         self.mailbox.take()
     }
 
+    /// The pages that were visited since they were last taken, by the ids the client was given.
+    pub fn take_visited(&self) -> BTreeSet<Arc<str>> {
+        self.mailbox.take_visited()
+    }
+
+    pub(super) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
     /// Changes whenever there is something to take.
     pub fn arrived(&self) -> watch::Receiver<()> {
         self.mailbox.arrived()

@@ -35,13 +35,15 @@ impl Driver {
 pub(super) fn over(params: &mut Object) -> Result<(), RpcError> {
     params.remove("requestState");
     let responses = params.remove("inputResponses").and_then(|all| Object::parse(&all)).unwrap_or_default();
-    let is_accepted = |response: &RawJson| {
-        response.get("action").is_some_and(|action| action.string().as_deref() == Some("accept"))
-    };
     if responses.keys().filter_map(|key| responses.get(&key)).all(is_accepted) {
         return Ok(());
     }
     Err(RpcError::invalid_params("a page that the backend wants visited first was declined"))
+}
+
+/// Whether an answer to an elicitation says that it was followed.
+pub(super) fn is_accepted(response: &RawJson) -> bool {
+    response.get("action").is_some_and(|action| action.string().as_deref() == Some("accept"))
 }
 
 #[cfg(test)]

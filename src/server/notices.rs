@@ -9,7 +9,7 @@ use super::Server;
 use crate::protocol::{Object, RawJson, frame, method};
 use crate::router::{Changes, Updates};
 
-/// Lists that change and resources that are updated.
+/// Lists that change, resources that are updated, pages that were visited.
 pub(super) struct Notices {
     changes: Changes,
     updates: Arc<Updates>,
@@ -32,13 +32,21 @@ impl Notices {
         }
     }
 
-    /// The messages for these lists and for all resources that were updated.
+    /// The messages for these lists, for all resources that were updated and all pages that were visited.
     pub(super) fn frames(&self, changed: &[&'static str]) -> Vec<Bytes> {
         let lists = changed.iter().map(|name| frame::notification(name, None));
         let resources = self.updates.take();
         let resources = resources.iter().map(|uri| resource_updated(uri, Object::new()));
-        lists.chain(resources).collect()
+        let pages = self.updates.take_visited();
+        let pages = pages.iter().map(|id| page_visited(id));
+        lists.chain(resources).chain(pages).collect()
     }
+}
+
+fn page_visited(id: &str) -> Bytes {
+    let mut params = Object::new();
+    params.set("elicitationId", RawJson::of(id));
+    frame::notification(method::ELICITATION_COMPLETE, Some(&params.to_json()))
 }
 
 /// The message that tells of one resource; `params` is what else it says.

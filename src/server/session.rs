@@ -38,6 +38,7 @@ impl Session {
 
     /// The same session, for which backends can keep something.
     pub(super) fn held(self, hold: SessionHold) -> Self {
+        hold.hears(&self.updates);
         Self { hold: Some(hold), ..self }
     }
 

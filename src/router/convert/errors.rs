@@ -62,8 +62,8 @@ pub(in crate::router) fn pages_to_visit(error: &RawJson, capabilities: ClientCap
     Some(requests)
 }
 
-/// Never empty. Members that lead nowhere are left out.
-fn pages(error: &RawJson) -> Option<Vec<RawJson>> {
+/// The pages that −32042 names, never none. Members that lead nowhere are left out.
+pub(in crate::router) fn pages(error: &RawJson) -> Option<Vec<RawJson>> {
     error.get("code").filter(|code| code.to() == Some(URL_REQUIRED))?;
     let mut pages = error.get("data")?.get("elicitations")?.elements();
     pages.retain(|page| text_of(page, "url").is_some() && text_of(page, "mode").as_deref() == Some("url"));

@@ -12,7 +12,7 @@ mod content;
 mod errors;
 mod uris;
 
-pub(super) use errors::pages_to_visit;
+pub(super) use errors::{pages, pages_to_visit};
 
 use crate::catalog::{Catalog, Route};
 use crate::protocol::{Object, RawJson, Routed};

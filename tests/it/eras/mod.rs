@@ -5,6 +5,7 @@ mod cancel;
 mod capabilities;
 mod completion;
 mod demo;
+mod pages;
 mod questions;
 mod renegotiation;
 mod visit;
