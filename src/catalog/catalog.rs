@@ -71,7 +71,8 @@ impl Catalog {
         let mut warnings = Warnings::default();
         let parts: Vec<Part<'_>> = sources.iter().map(Part::new).collect();
         let mut items = ListKind::ALL.map(|kind| merge::merge(kind, settings, &parts, &mut warnings));
-        let changed = app_links::changed(&items[index(ListKind::Resources)]);
+        let [tools, _, resources, _] = &items;
+        let changed = app_links::changed(tools, resources);
         if !changed.is_empty() {
             items[index(ListKind::Tools)].iter_mut().for_each(|tool| app_links::rewrite(tool, &changed));
         }
@@ -110,6 +111,7 @@ impl Catalog {
             backends.iter().map(|backend| backend.owner.clone()).collect(),
             &lists[index(ListKind::Resources)],
             &lists[index(ListKind::ResourceTemplates)],
+            &lists[index(ListKind::Tools)],
         );
         let said = backends.iter().filter_map(Backend::instructions).collect::<Vec<_>>();
         let instructions = instructions::merge(&said);

@@ -1,6 +1,7 @@
 //! Which backend owns a URI?
 //!
-//! In this order: the backend that lists it; the backend it is marked with, if that one knows the
+//! In this order: the backend that lists it; for a user interface, the backend whose tool has a link to it; the
+//! backend it is marked with, if that one knows the
 //! rest; the most specific template that could have made it; the backend it is marked with, for links
 //! that stood in a result and in no list. Nobody else is ever asked: a read that is tried on every
 //! backend tells all of them what one was meant to know.
@@ -8,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::app_links;
 use super::exposure::Exposure;
 use super::pages::List;
 use super::route::{Item, Route};
@@ -26,7 +28,7 @@ pub(super) struct Owner {
     pub(super) denied: HashSet<Arc<str>>,
     /// Whether URIs that are in no list may be asked for.
     pub(super) is_open: bool,
-    /// Local URI → as clients see it.
+    /// Local URI → as clients see it, what tools have links to included.
     listed: HashMap<Arc<str>, Arc<str>>,
     templates: Vec<UriTemplate>,
 }
@@ -61,12 +63,14 @@ pub(super) struct Owners {
     by_slug: HashMap<String, Owner>,
     /// Most specific first; slug of the owner.
     templates: Vec<(UriTemplate, String)>,
+    /// User interfaces in no list → slug of the backend whose tool has a link to it.
+    linked: HashMap<String, String>,
     /// The backends of which clients know a URI or template by another name.
     marking: HashSet<Arc<str>>,
 }
 
 impl Owners {
-    pub(super) fn new(owners: Vec<Owner>, resources: &List, templates: &List) -> Self {
+    pub(super) fn new(owners: Vec<Owner>, resources: &List, templates: &List, tools: &List) -> Self {
         let mut by_slug: HashMap<String, Owner> =
             owners.into_iter().map(|owner| (uris::slug(&owner.backend), owner)).collect();
         for Item { route, .. } in resources.items() {
@@ -89,13 +93,37 @@ impl Owners {
         let routes = resources.items().iter().chain(templates.items()).map(|item| &item.route);
         let marked = routes.filter(|route| route.local != route.qualified);
         let marking = marked.map(|route| route.backend.clone()).collect();
-        Self { by_slug, templates: unmarked, marking }
+        let mut owners = Self { by_slug, templates: unmarked, linked: HashMap::new(), marking };
+        for Item { route, entry } in tools.items() {
+            app_links::of(entry).iter().for_each(|link| owners.link(&route.backend, link, resources));
+        }
+        owners
+    }
+
+    /// Enters the link of a tool of `backend`, spelt as clients see it, if it is in no list.
+    fn link(&mut self, backend: &Arc<str>, link: &str, resources: &List) {
+        let slug = uris::slug(backend);
+        let Some(owner) = self.by_slug.get_mut(&slug) else { return };
+        let local = uris::unmark(link).filter(|(marked, _)| *marked == slug).map_or(link, |(_, rest)| rest);
+        let is_new = !owner.listed.contains_key(local) && resources.find(link).is_none();
+        if !(is_new && local.starts_with(app_links::SCHEME) && owner.lets_through(local)) {
+            return;
+        }
+        owner.listed.insert(local.into(), link.into());
+        if local == link {
+            self.linked.insert(link.to_owned(), slug);
+        } else {
+            self.marking.insert(Arc::clone(backend));
+        }
     }
 
     /// The backend to ask for `uri`, given that nobody lists it.
     pub(super) fn of_unlisted(&self, uri: &str) -> Option<Route> {
         if uri.len() > MAX_MATCHED {
             return None;
+        }
+        if let Some(owner) = self.linked.get(uri).and_then(|slug| self.by_slug.get(slug)) {
+            return Some(owner.route(uri, uri));
         }
         let marked = self.marked(uri);
         let known = marked.filter(|(owner, rest)| owner.knows(rest));

@@ -201,6 +201,41 @@ fn an_apps_link_follows_its_resource() {
 }
 
 #[test]
+fn a_user_interface_in_no_list_belongs_to_the_backend_whose_tool_links_it() {
+    let linking = |uri: &str| {
+        let tool = format!(r#"{{"name":"t","inputSchema":{{}},"_meta":{{"ui":{{"resourceUri":"{uri}"}}}}}}"#);
+        Listing { tools: vec![raw(&tool)], ..Listing::default() }
+    };
+    let mut hiding = exposure("d");
+    hiding.hide = vec!["ui://hidden".to_owned()];
+    let catalog = merge(&[
+        (exposure("a"), linking("ui://app")),
+        (exposure("b"), linking("ui://app")),
+        (exposure("c"), resources(&["ui://listed"], &["ui://{any}"])),
+        (hiding, linking("ui://hidden")),
+        (exposure("e"), linking("ui://listed")),
+        (exposure("f"), linking("file:///etc/passwd")),
+    ]);
+    let link = |name: &str| app_links::of(&catalog.tool(name).unwrap().entry).remove(0);
+    assert_eq!((link("a__t"), link("b__t")), ("ui://app".to_owned(), "b+ui://app".to_owned()));
+    assert_eq!((link("e__t"), link("f__t")), ("e+ui://listed".to_owned(), "file:///etc/passwd".to_owned()));
+    for (uri, backend, local) in [
+        ("ui://app", "a", "ui://app"),
+        ("b+ui://app", "b", "ui://app"),
+        ("ui://listed", "c", "ui://listed"),
+        ("e+ui://listed", "e", "ui://listed"),
+        ("ui://other", "c", "ui://other"),
+    ] {
+        assert_eq!(owner(&catalog, uri), owned(backend, local), "{uri}");
+        assert_eq!(catalog.shown_uri(backend, local), uri);
+    }
+    assert_eq!((owner(&catalog, "d+ui://hidden"), owner(&catalog, "file:///etc/passwd")), (None, None));
+    assert_eq!(owner(&catalog, "ui://hidden"), owned("c", "ui://hidden"));
+    let view = catalog.view(|_, route| &*route.backend == "b");
+    assert_eq!((owner(&view, "b+ui://app"), owner(&view, "ui://app")), (owned("b", "ui://app"), None));
+}
+
+#[test]
 fn a_tool_whose_header_annotations_are_wrong_is_dropped_over_http_and_stripped_elsewhere() {
     let listing = Listing {
         tools: vec![

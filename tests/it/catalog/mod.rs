@@ -1,5 +1,6 @@
 //! Is what clients see complete, current, and quiet when nothing changed?
 
+mod apps;
 mod audience;
 mod changes;
 mod kept;

@@ -150,3 +150,30 @@ fn meta_of_vendors_and_trace_context_pass_byte_for_byte() {
         }
     });
 }
+
+#[tokio::test]
+async fn trace_context_passes_every_pipe_beside_what_belongs_to_the_hop() {
+    let scene = Scene::set().await;
+    let traced = [
+        ("traceparent", r#""00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01""#),
+        ("tracestate", r#""rojo=00f067aa0ba902b7,congo=t61rcWkgMzE""#),
+        ("baggage", r#""userId=alice,serverNode=DF%2028""#),
+    ];
+    let meta: Vec<String> = traced.iter().map(|(key, value)| format!(r#""{key}":{value}"#)).collect();
+    let meta = format!(r#"{},"progressToken":"mine""#, meta.join(","));
+    for client in &scene.clients {
+        for name in OVER_PIPES {
+            let members = format!(r#""name":"{name}__echo","arguments":{{}}"#);
+            let answers = client.exchange(client.request("7", "tools/call", &members, &meta)).await;
+            let seen = answers.last().unwrap().result_of("seen").unwrap();
+            let seen = member(&serde_json::from_str::<String>(&seen).unwrap(), "_meta").unwrap();
+            for (key, sent) in traced {
+                assert_eq!(member(&seen, key).as_deref(), Some(sent), "{name}: {seen}");
+            }
+            assert_ne!(member(&seen, "progressToken").as_deref(), Some(r#""mine""#), "a token is of one hop");
+            let is_modern = name == "modernpipe";
+            let version = member(&seen, "io.modelcontextprotocol/protocolVersion");
+            assert_eq!(version.as_deref(), is_modern.then_some(r#""2026-07-28""#), "{name}: {seen}");
+        }
+    }
+}
