@@ -50,6 +50,7 @@
 //! | what is converted in an answer | `router/convert/` |
 //! | what a model reads when a call fails | `router/failure.rs` |
 //! | calls that go on as tasks | `backend/task.rs`, `router/tasks/` |
+//! | who hears that a page was visited | `router/visits.rs` |
 //! | when clients hear of changes | `router/refresh.rs` |
 //! | how a resource is watched | `router/updates.rs`, `backend/watched.rs` |
 //! | arguments that headers repeat (`x-mcp-header`) | `protocol/param_headers.rs` |

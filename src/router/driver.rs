@@ -201,9 +201,7 @@ impl Driver {
         match event {
             CallEvent::Notification { method, params } => {
                 let event = match &*method {
-                    method::ELICITATION_COMPLETE => {
-                        self.page_visited(&calling.target.route.backend, params)
-                    }
+                    method::ELICITATION_COMPLETE => self.page_visited(&calling.target.route.backend, params),
                     _ => hop::notification(&method, params, &self.inbound.caller),
                 };
                 calling.heard |= event.is_some();

@@ -34,8 +34,10 @@ async fn asking() -> RawBackend {
         let message = &asked.message;
         if message.method == "tools/call" {
             let (events, stream) = mpsc::channel(4);
-            let params = r#"{"mode":"url","message":"Sign in","url":"https://a.example/1","elicitationId":"e1"}"#;
-            let ask = format!(r#"{{"jsonrpc":"2.0","id":"ask","method":"elicitation/create","params":{params}}}"#);
+            let params =
+                r#"{"mode":"url","message":"Sign in","url":"https://a.example/1","elicitationId":"e1"}"#;
+            let ask =
+                format!(r#"{{"jsonrpc":"2.0","id":"ask","method":"elicitation/create","params":{params}}}"#);
             events.try_send(ask).unwrap();
             *running.lock() = Some((events, message.id.clone()?));
             return Some(Answer::Events(stream));
@@ -62,7 +64,10 @@ async fn a_page_visited_during_a_call_is_told_on_the_calls_own_stream() {
     assert_eq!(asked.param("elicitationId").as_deref(), Some(r#""e1""#));
     client.tell(result(&asked.id.unwrap(), r#"{"action":"accept"}"#)).await;
     let told = events.next().await.unwrap();
-    assert_eq!((told.method.as_str(), told.params.as_deref()), (COMPLETE, Some(r#"{"elicitationId":"e1","more":1.0}"#)));
+    assert_eq!(
+        (told.method.as_str(), told.params.as_deref()),
+        (COMPLETE, Some(r#"{"elicitationId":"e1","more":1.0}"#))
+    );
     assert_eq!(events.next().await.unwrap().result_of("content").as_deref(), Some("[]"));
 }
 
@@ -75,7 +80,10 @@ async fn refusing(streams: Arc<Mutex<Vec<mpsc::Sender<String>>>>) -> RawBackend 
             return Some(Answer::Events(stream));
         }
         let arguments = asked.message.param("arguments")?;
-        let page = format!(r#"{{"mode":"url","message":"Sign in","url":"https://a.example/1","elicitationId":{}}}"#, member(&arguments, "id")?);
+        let page = format!(
+            r#"{{"mode":"url","message":"Sign in","url":"https://a.example/1","elicitationId":{}}}"#,
+            member(&arguments, "id")?
+        );
         let visit = format!(r#"{{"code":-32042,"message":"sign in","data":{{"elicitations":[{page}]}}}}"#);
         Some(Answer::Http(200, error(asked.message.id.as_ref()?, &visit)))
     })
