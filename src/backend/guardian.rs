@@ -1,7 +1,7 @@
 //! What ends the children of a gateway that was killed and cannot do it itself?
 //!
-//! One small process beside the gateway, this program once more, at the other end of a pipe. It is told the
-//! children's mark and their process groups; when the pipe ends, so has the gateway, and whatever is left
+//! One small process beside the gateway, this program once more, at the other end of a pipe. It knows the
+//! children's mark and is told their process groups; when the pipe ends, so has the gateway, and whatever is left
 //! is killed. It belongs to no backend: one is enough for all of them.
 
 use std::collections::BTreeSet;
@@ -46,7 +46,8 @@ fn start() -> io::Result<(Child, ChildStdin)> {
     let mut command = Command::new(own_program()?);
     // A group of its own, because it must outlive what a terminal sends; no environment, because it must not
     // be found as one of the children of another gateway.
-    command.arg(COMMAND).env_clear().process_group(0).current_dir("/");
+    // The mark it is told at once: between its start and the first news the gateway may be killed.
+    command.args([COMMAND, Mark::of_all().as_str()]).env_clear().process_group(0).current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut guardian = command.spawn()?;
     let pipe = guardian.stdin.take().ok_or_else(|| io::Error::other("the guardian has no input"))?;
@@ -62,7 +63,7 @@ fn own_program() -> io::Result<PathBuf> {
 /// Tells the guardian of every change, until it ends; returns why.
 async fn serve(mut guardian: Child, mut pipe: ChildStdin) -> String {
     let (mut groups, mut told) = (groups(), BTreeSet::new());
-    let mut news = format!("{}\n", Mark::of_all().as_str());
+    let mut news = String::new();
     loop {
         let now = groups.borrow_and_update().clone();
         now.difference(&told).for_each(|group| news.push_str(&format!("+{group}\n")));
@@ -79,13 +80,12 @@ async fn serve(mut guardian: Child, mut pipe: ChildStdin) -> String {
     }
 }
 
-/// The guardian's own work: reads until the gateway is gone, then kills what is left.
+/// The guardian's own work: reads until the gateway is gone, then kills what is left of its groups, and what has
+/// its `mark`.
 #[expect(clippy::disallowed_methods, reason = "a process of its own, without a runtime")]
-pub fn guard(input: impl Read) {
-    let mut lines = BufReader::new(input).lines().map_while(Result::ok);
-    let mark = lines.next().and_then(|line| Mark::told(&line));
+pub fn guard(mark: &str, input: impl Read) {
     let mut left = BTreeSet::new();
-    for line in lines {
+    for line in BufReader::new(input).lines().map_while(Result::ok) {
         let group = line.get(1..).and_then(|group| group.parse().ok());
         let _ = match (line.get(..1), group) {
             (Some("+"), Some(group)) => left.insert(group),
@@ -94,6 +94,7 @@ pub fn guard(input: impl Read) {
         };
     }
     groups::kill(&left);
+    let mark = Mark::told(mark);
     for _ in 0..LOOKS {
         let _ = mark.as_ref().map(Mark::kill);
         std::thread::sleep(BETWEEN_LOOKS);

@@ -89,7 +89,7 @@ enum Command {
     Schema,
     /// What the gateway starts beside itself
     #[command(name = "guard", hide = true)]
-    Guard,
+    Guard { mark: String },
     /// Run one of the demo servers that the shipped configuration uses
     #[cfg(feature = "demo")]
     Demo {
@@ -101,9 +101,9 @@ enum Command {
 /// Runs the command line; what goes wrong is written to standard error.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if matches!(arguments.command, Some(Command::Guard)) {
+    if let Some(Command::Guard { mark }) = &arguments.command {
         // Without the runtime's threads: it only waits, for as long as the gateway lives.
-        crate::backend::guard(std::io::stdin());
+        crate::backend::guard(mark, std::io::stdin());
         return ExitCode::SUCCESS;
     }
     let ran = tokio::runtime::Builder::new_multi_thread()
@@ -133,7 +133,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Connect(options) => connect::run(load(&file)?, &options).await,
         Command::Token { command } => token::run(&command),
         Command::Schema => schema::run(),
-        Command::Guard => Ok(ExitCode::SUCCESS),
+        Command::Guard { .. } => Ok(ExitCode::SUCCESS),
         #[cfg(feature = "demo")]
         Command::Demo { command } => crate::demo::run(command).await.map(|()| ExitCode::SUCCESS),
     }

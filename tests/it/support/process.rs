@@ -108,7 +108,10 @@ pub(crate) fn guardian(gateway: u32) -> Option<u32> {
 }
 
 fn is_guardian(pid: u32) -> bool {
-    std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().ends_with(b"\0guard\0")
+    std::fs::read(format!("/proc/{pid}/cmdline"))
+        .unwrap_or_default()
+        .windows(7)
+        .any(|word| word == b"\0guard\0")
 }
 
 /// As the kernel knows them.
