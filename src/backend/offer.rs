@@ -1,11 +1,11 @@
-//! What a backend offers: its four lists, all pages of each, bounded.
+//! What a backend offers: its lists, all pages of each, bounded.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::protocol::{ListKind, Object, RawJson};
+use crate::protocol::{Era, ListKind, Object, RawJson, skills};
 
 use super::Failure;
 use super::connection::Connection;
@@ -29,6 +29,8 @@ pub struct Offer {
     pub resources: Vec<RawJson>,
     /// Entries of `resources/templates/list`.
     pub resource_templates: Vec<RawJson>,
+    /// Entries of `skills/list`.
+    pub skills: Vec<RawJson>,
     /// For the model.
     pub instructions: Option<String>,
     /// As the backend declared them.
@@ -55,6 +57,10 @@ pub(super) async fn fetch(connection: &Connection, backend: &str, limit: Duratio
     if agreement.offers("resources") {
         offer.resources = reader.all(ListKind::Resources).await?;
         offer.resource_templates = reader.all(ListKind::ResourceTemplates).await?;
+    }
+    // The extension came with the modern era.
+    if agreement.revision.era() == Era::Modern && skills::declared(&agreement.capabilities).is_some() {
+        offer.skills = reader.all(ListKind::Skills).await?;
     }
     offer.cut = reader.cut.into_inner();
     Ok(offer)

@@ -15,6 +15,7 @@ use super::owners::{Owner, Owners};
 use super::pages::{List, Page};
 use super::route::{Item, Route};
 use super::settings::CatalogSettings;
+use super::skills;
 use super::tool::ToolEntry;
 use super::unmatched;
 use super::warning::{Warning, Warnings};
@@ -26,7 +27,7 @@ pub struct Catalog {
     pub(super) generation: u64,
     pub(super) page_size: usize,
     /// In the order of [`ListKind::ALL`].
-    pub(super) lists: [List; 4],
+    pub(super) lists: [List; 5],
     /// The tools as each audience sees them, made when first asked for; `None` where that is just the list.
     pub(super) shown_tools: [OnceLock<Option<List>>; Audience::COUNT],
     pub(super) tools: HashMap<Arc<str>, Arc<ToolEntry>>,
@@ -56,6 +57,8 @@ pub struct BackendSummary {
     pub resources: usize,
     /// Resource templates clients see.
     pub resource_templates: usize,
+    /// Skills clients see.
+    pub skills: usize,
     /// What the tools' definitions cost a model, estimated as [`tokens_of_tool`](super::tokens_of_tool) does.
     pub tokens: usize,
 }
@@ -71,11 +74,12 @@ impl Catalog {
         let mut warnings = Warnings::default();
         let parts: Vec<Part<'_>> = sources.iter().map(Part::new).collect();
         let mut items = ListKind::ALL.map(|kind| merge::merge(kind, settings, &parts, &mut warnings));
-        let [tools, _, resources, _] = &items;
+        let [tools, _, resources, _, skills] = &mut items;
         let changed = app_links::changed(tools, resources);
         if !changed.is_empty() {
-            items[index(ListKind::Tools)].iter_mut().for_each(|tool| app_links::rewrite(tool, &changed));
+            tools.iter_mut().for_each(|tool| app_links::rewrite(tool, &changed));
         }
+        skills::settle(skills, resources);
         parts.iter().for_each(|part| unmatched::check(part, &mut warnings));
         let validating: Vec<&str> = sources
             .iter()
@@ -101,7 +105,7 @@ impl Catalog {
     pub(super) fn assemble(
         generation: u64,
         page_size: usize,
-        items: [Vec<Item>; 4],
+        items: [Vec<Item>; 5],
         tools: HashMap<Arc<str>, Arc<ToolEntry>>,
         backends: Vec<Backend>,
     ) -> Self {
@@ -112,6 +116,7 @@ impl Catalog {
             &lists[index(ListKind::Resources)],
             &lists[index(ListKind::ResourceTemplates)],
             &lists[index(ListKind::Tools)],
+            &lists[index(ListKind::Skills)],
         );
         let said = backends.iter().filter_map(Backend::instructions).collect::<Vec<_>>();
         let instructions = instructions::merge(&said);
@@ -273,6 +278,7 @@ impl BackendSummary {
             ListKind::Prompts => &mut self.prompts,
             ListKind::Resources => &mut self.resources,
             ListKind::ResourceTemplates => &mut self.resource_templates,
+            ListKind::Skills => &mut self.skills,
         };
         *counter += 1;
     }
@@ -287,12 +293,7 @@ fn backend(part: &Part<'_>) -> Backend {
     }
 }
 
-/// Where `kind` stands in [`ListKind::ALL`].
+/// Where `kind` stands in [`ListKind::ALL`], which has the order of the enumeration.
 fn index(kind: ListKind) -> usize {
-    match kind {
-        ListKind::Tools => 0,
-        ListKind::Prompts => 1,
-        ListKind::Resources => 2,
-        ListKind::ResourceTemplates => 3,
-    }
+    kind as usize
 }

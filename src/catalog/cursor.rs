@@ -50,6 +50,7 @@ fn tag(kind: ListKind) -> u8 {
         ListKind::Prompts => b'p',
         ListKind::Resources => b'r',
         ListKind::ResourceTemplates => b'x',
+        ListKind::Skills => b's',
     }
 }
 

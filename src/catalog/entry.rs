@@ -5,7 +5,7 @@
 //! by entry (MCP 2025-11-25, schema `Tool`, `Prompt`, `Resource`, `ResourceTemplate`).
 
 use super::warning::Problem;
-use crate::protocol::{ListKind, Object, RawJson, param_headers};
+use crate::protocol::{ListKind, Object, RawJson, param_headers, skills};
 
 /// One entry, checked and still as it was spelt.
 #[derive(Debug, Clone)]
@@ -19,7 +19,10 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn read(kind: ListKind, raw: &RawJson) -> Result<Self, Problem> {
         let mut object = Object::parse(raw).ok_or(Problem::NotAnObject)?;
-        let name = text(&object, "name")?;
+        let name = match kind {
+            ListKind::Skills => skill_name(&object)?,
+            _ => text(&object, "name")?,
+        };
         let key = match key_member(kind) {
             "name" => name.clone(),
             member => text(&object, member)?,
@@ -56,7 +59,7 @@ impl Entry {
 pub(super) fn key_member(kind: ListKind) -> &'static str {
     match kind {
         ListKind::Tools | ListKind::Prompts => "name",
-        ListKind::Resources => "uri",
+        ListKind::Resources | ListKind::Skills => "uri",
         ListKind::ResourceTemplates => "uriTemplate",
     }
 }
@@ -92,6 +95,18 @@ fn check_schema(kind: ListKind, object: &Object) -> Result<(), Problem> {
         return Err(Problem::Malformed("inputSchema"));
     }
     Ok(())
+}
+
+/// The name in a skill's front matter, once the skill is found to be one that can be read.
+fn skill_name(skill: &Object) -> Result<String, Problem> {
+    skills::root(&text(skill, "uri")?).ok_or(Problem::Malformed("uri"))?;
+    let is_known = |files: &RawJson| files.is_array() || files.string().as_deref() == Some("dynamic");
+    if !skill.get("resources").is_some_and(is_known) {
+        return Err(Problem::Malformed("resources"));
+    }
+    let name = skill.get("frontmatter").and_then(|matter| matter.get("name"));
+    let name = name.and_then(|name| name.string().map(String::from));
+    name.filter(|name| !name.is_empty()).ok_or(Problem::Malformed("frontmatter"))
 }
 
 fn text(object: &Object, member: &'static str) -> Result<String, Problem> {

@@ -16,6 +16,8 @@ pub struct Listing {
     pub resources: Vec<RawJson>,
     /// Answer of `resources/templates/list`, all pages.
     pub resource_templates: Vec<RawJson>,
+    /// Answer of `skills/list`, all pages.
+    pub skills: Vec<RawJson>,
     /// What the backend tells a model about itself.
     pub instructions: Option<String>,
     /// The capabilities it declared.
@@ -30,6 +32,7 @@ impl Listing {
             ListKind::Prompts => &self.prompts,
             ListKind::Resources => &self.resources,
             ListKind::ResourceTemplates => &self.resource_templates,
+            ListKind::Skills => &self.skills,
         }
     }
 
@@ -40,6 +43,7 @@ impl Listing {
             ListKind::Prompts => self.prompts = entries,
             ListKind::Resources => self.resources = entries,
             ListKind::ResourceTemplates => self.resource_templates = entries,
+            ListKind::Skills => self.skills = entries,
         }
     }
 }

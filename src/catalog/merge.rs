@@ -31,7 +31,7 @@ pub struct Source<'a> {
     pub over_http: bool,
 }
 
-/// A source, with what is worked out once for all four lists.
+/// A source, with what is worked out once for all lists.
 pub(super) struct Part<'a> {
     pub(super) backend: Arc<str>,
     pub(super) exposure: Arc<Exposure>,
@@ -137,7 +137,7 @@ impl Claims {
                 let local = exposure.rename.get(&entry.key).unwrap_or(&entry.key);
                 self.namer.qualify(&exposure.prefix, local)
             }
-            ListKind::Resources | ListKind::ResourceTemplates => entry.key.clone(),
+            ListKind::Resources | ListKind::ResourceTemplates | ListKind::Skills => entry.key.clone(),
         }
     }
 

@@ -11,6 +11,7 @@
 //! | `names.rs` | what is an entry called towards clients? |
 //! | `uris.rs`, `owners.rs` | how is a URI spelt that two backends offer, and who owns it? |
 //! | `app_links.rs` | which resource does a tool's user interface live in? |
+//! | `skills.rs` | under which URIs do clients find the files of a skill? |
 //! | `view.rs` | what does one principal see? |
 //! | `audience.rs` | what does a client see of a tool that it cannot use whole? |
 //! | `pages.rs`, `cursor.rs` | what does a client get for one list request? |
@@ -49,6 +50,7 @@ mod pages;
 mod route;
 mod schema_cost;
 mod settings;
+mod skills;
 mod store;
 mod tokens;
 mod tool;

@@ -1,10 +1,9 @@
 //! Which backend owns a URI?
 //!
-//! In this order: the backend that lists it; for a user interface, the backend whose tool has a link to it; the
-//! backend it is marked with, if that one knows the
-//! rest; the most specific template that could have made it; the backend it is marked with, for links
-//! that stood in a result and in no list. Nobody else is ever asked: a read that is tried on every
-//! backend tells all of them what one was meant to know.
+//! In this order: the backend that lists it; for a user interface, the backend whose tool has a link to it; for what
+//! is in a skill, the backend that has the skill; the backend it is marked with, if that one knows the rest; the most
+//! specific template that could have made it; the backend it is marked with, for links that stood in a result and in no
+//! list. Nobody else is ever asked: a read that is tried on every backend tells all of them what one was meant to know.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,8 +12,9 @@ use super::app_links;
 use super::exposure::Exposure;
 use super::pages::List;
 use super::route::{Item, Route};
+use super::skills;
 use super::uris;
-use crate::protocol::UriTemplate;
+use crate::protocol::{self, UriTemplate};
 
 /// Longest URI compared with templates, in bytes.
 const MAX_MATCHED: usize = 8 * 1024;
@@ -31,17 +31,21 @@ pub(super) struct Owner {
     /// Local URI → as clients see it, what tools have links to included.
     listed: HashMap<Arc<str>, Arc<str>>,
     templates: Vec<UriTemplate>,
+    /// The directories of its skills.
+    skills: HashSet<String>,
 }
 
 impl Owner {
     pub(super) fn new(backend: Arc<str>, exposure: Arc<Exposure>) -> Self {
-        let (listed, templates) = (HashMap::new(), Vec::new());
-        Self { backend, exposure, denied: HashSet::new(), is_open: true, listed, templates }
+        let (listed, templates, skills) = (HashMap::new(), Vec::new(), HashSet::new());
+        Self { backend, exposure, denied: HashSet::new(), is_open: true, listed, templates, skills }
     }
 
     fn knows(&self, uri: &str) -> bool {
         self.listed.contains_key(uri)
-            || (self.lets_through(uri) && self.templates.iter().any(|template| template.matches(uri)))
+            || (self.lets_through(uri)
+                && (self.templates.iter().any(|template| template.matches(uri))
+                    || skills::containing(uri).any(|directory| self.skills.contains(directory))))
     }
 
     fn lets_through(&self, uri: &str) -> bool {
@@ -65,12 +69,20 @@ pub(super) struct Owners {
     templates: Vec<(UriTemplate, String)>,
     /// User interfaces in no list → slug of the backend whose tool has a link to it.
     linked: HashMap<String, String>,
+    /// Directories of skills → slug of the backend that has them.
+    skills: HashMap<String, String>,
     /// The backends of which clients know a URI or template by another name.
     marking: HashSet<Arc<str>>,
 }
 
 impl Owners {
-    pub(super) fn new(owners: Vec<Owner>, resources: &List, templates: &List, tools: &List) -> Self {
+    pub(super) fn new(
+        owners: Vec<Owner>,
+        resources: &List,
+        templates: &List,
+        tools: &List,
+        skills: &List,
+    ) -> Self {
         let mut by_slug: HashMap<String, Owner> =
             owners.into_iter().map(|owner| (uris::slug(&owner.backend), owner)).collect();
         for Item { route, .. } in resources.items() {
@@ -93,11 +105,27 @@ impl Owners {
         let routes = resources.items().iter().chain(templates.items()).map(|item| &item.route);
         let marked = routes.filter(|route| route.local != route.qualified);
         let marking = marked.map(|route| route.backend.clone()).collect();
-        let mut owners = Self { by_slug, templates: unmarked, linked: HashMap::new(), marking };
+        let (linked, in_skills) = (HashMap::new(), HashMap::new());
+        let mut owners = Self { by_slug, templates: unmarked, linked, skills: in_skills, marking };
+        skills.items().iter().for_each(|Item { route, .. }| owners.enter_skill(route));
         for Item { route, entry } in tools.items() {
             app_links::of(entry).iter().for_each(|link| owners.link(&route.backend, link, resources));
         }
         owners
+    }
+
+    fn enter_skill(&mut self, route: &Route) {
+        let slug = uris::slug(&route.backend);
+        let Some((root, owner)) = protocol::skills::root(&route.local).zip(self.by_slug.get_mut(&slug))
+        else {
+            return;
+        };
+        owner.skills.insert(root.to_owned());
+        if route.local == route.qualified {
+            self.skills.insert(root.to_owned(), slug);
+        } else {
+            self.marking.insert(Arc::clone(&route.backend));
+        }
     }
 
     /// Enters the link of a tool of `backend`, spelt as clients see it, if it is in no list.
@@ -125,6 +153,9 @@ impl Owners {
         if let Some(owner) = self.linked.get(uri).and_then(|slug| self.by_slug.get(slug)) {
             return Some(owner.route(uri, uri));
         }
+        if let Some(route) = self.by_skill(uri) {
+            return Some(route);
+        }
         let marked = self.marked(uri);
         let known = marked.filter(|(owner, rest)| owner.knows(rest));
         known.map(|(owner, rest)| owner.route(rest, uri)).or_else(|| self.by_template(uri)).or_else(|| {
@@ -142,13 +173,20 @@ impl Owners {
         if let Some(qualified) = self.by_slug.get(&slug).and_then(|owner| owner.listed.get(local)) {
             return Some(qualified.to_string());
         }
-        let is_reachable = self.by_template(local).is_some_and(|route| &*route.backend == backend);
+        let found = self.by_skill(local).or_else(|| self.by_template(local));
+        let is_reachable = found.is_some_and(|route| &*route.backend == backend);
         (!is_reachable && !uris::is_web(local)).then(|| uris::marked(&slug, local))
     }
 
     fn marked<'a>(&self, uri: &'a str) -> Option<(&Owner, &'a str)> {
         let (slug, rest) = uris::unmark(uri)?;
         Some((self.by_slug.get(slug)?, rest))
+    }
+
+    fn by_skill(&self, uri: &str) -> Option<Route> {
+        let slug = skills::containing(uri).find_map(|directory| self.skills.get(directory))?;
+        let owner = self.by_slug.get(slug).filter(|owner| owner.lets_through(uri))?;
+        Some(owner.route(uri, uri))
     }
 
     fn by_template(&self, uri: &str) -> Option<Route> {

@@ -47,7 +47,7 @@ fn merge(backends: &[(ExposureSettings, Listing)]) -> Catalog {
 fn listed(catalog: &Catalog, kind: ListKind) -> Vec<String> {
     let member = match kind {
         ListKind::Tools | ListKind::Prompts => "name",
-        ListKind::Resources => "uri",
+        ListKind::Resources | ListKind::Skills => "uri",
         ListKind::ResourceTemplates => "uriTemplate",
     };
     let entries =

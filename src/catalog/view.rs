@@ -30,7 +30,7 @@ impl Catalog {
     /// `backend` without the URIs that are not allowed. If any is not, links to URIs in no list are
     /// refused as well: nobody can say whether they would have been allowed.
     fn narrow(&self, backend: &Backend, allows: &impl Fn(ListKind, &Route) -> bool) -> Backend {
-        let kinds = [ListKind::Resources, ListKind::ResourceTemplates];
+        let kinds = [ListKind::Resources, ListKind::ResourceTemplates, ListKind::Skills];
         let denied = kinds.into_iter().flat_map(|kind| {
             let routes = self.list(kind).items().iter().map(|item| &item.route);
             routes.filter(move |route| route.backend == backend.owner.backend && !allows(kind, route))

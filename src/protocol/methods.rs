@@ -26,7 +26,7 @@ pub mod name {
     pub const TASK_CHANGED: &str = "notifications/tasks";
 }
 
-/// One of the four lists a server keeps.
+/// One of the lists a server keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ListKind {
     /// `tools/list`
@@ -37,11 +37,14 @@ pub enum ListKind {
     Resources,
     /// `resources/templates/list`
     ResourceTemplates,
+    /// `skills/list`, of the extension
+    Skills,
 }
 
 impl ListKind {
-    /// All four.
-    pub const ALL: [ListKind; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::ResourceTemplates];
+    /// All of them.
+    pub const ALL: [ListKind; 5] =
+        [Self::Tools, Self::Prompts, Self::Resources, Self::ResourceTemplates, Self::Skills];
 
     /// The method that lists it.
     pub fn method(self) -> &'static str {
@@ -50,6 +53,7 @@ impl ListKind {
             Self::Prompts => "prompts/list",
             Self::Resources => "resources/list",
             Self::ResourceTemplates => "resources/templates/list",
+            Self::Skills => "skills/list",
         }
     }
 
@@ -60,21 +64,23 @@ impl ListKind {
             Self::Prompts => "prompts",
             Self::Resources => "resources",
             Self::ResourceTemplates => "resourceTemplates",
+            Self::Skills => "skills",
         }
     }
 
-    /// The notification that says it changed.
+    /// The notification that says it changed; skills are resources, and have none of their own.
     pub fn changed(self) -> &'static str {
         match self {
             Self::Tools => name::TOOLS_CHANGED,
             Self::Prompts => name::PROMPTS_CHANGED,
-            Self::Resources | Self::ResourceTemplates => name::RESOURCES_CHANGED,
+            Self::Resources | Self::ResourceTemplates | Self::Skills => name::RESOURCES_CHANGED,
         }
     }
 
-    /// The list that `method` asks for.
-    pub fn of(method: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.method() == method)
+    /// The list that `method` asks for from a client of `era`.
+    pub fn of(method: &str, era: Era) -> Option<Self> {
+        let named = Self::ALL.into_iter().find(|kind| kind.method() == method);
+        named.filter(|kind| era == Era::Modern || *kind != Self::Skills)
     }
 }
 
@@ -89,6 +95,10 @@ pub enum Routed {
     ReadResource,
     /// `completion/complete`
     Complete,
+    /// `skills/get`, of the extension for skills
+    GetSkill,
+    /// `resources/directory/read`, of the extension for skills
+    ReadDirectory,
     /// `tasks/get`, of the extension
     GetTask,
     /// `tasks/update`, of the extension
@@ -99,11 +109,13 @@ pub enum Routed {
 
 impl Routed {
     /// All of them.
-    pub const ALL: [Routed; 7] = [
+    pub const ALL: [Routed; 9] = [
         Self::CallTool,
         Self::GetPrompt,
         Self::ReadResource,
         Self::Complete,
+        Self::GetSkill,
+        Self::ReadDirectory,
         Self::GetTask,
         Self::UpdateTask,
         Self::CancelTask,
@@ -116,6 +128,8 @@ impl Routed {
             Self::GetPrompt => "prompts/get",
             Self::ReadResource => "resources/read",
             Self::Complete => "completion/complete",
+            Self::GetSkill => "skills/get",
+            Self::ReadDirectory => "resources/directory/read",
             Self::GetTask => "tasks/get",
             Self::UpdateTask => "tasks/update",
             Self::CancelTask => "tasks/cancel",
@@ -125,7 +139,12 @@ impl Routed {
     /// The request that `method` names to a client of `era`.
     pub fn of(method: &str, era: Era) -> Option<Self> {
         let named = Self::ALL.into_iter().find(|routed| routed.method() == method);
-        named.filter(|routed| era == Era::Modern || !routed.is_about_a_task())
+        named.filter(|routed| era == Era::Modern || !(routed.is_about_a_task() || routed.is_about_a_skill()))
+    }
+
+    /// Whether it is of the extension for skills, which only the modern era has.
+    pub fn is_about_a_skill(self) -> bool {
+        matches!(self, Self::GetSkill | Self::ReadDirectory)
     }
 
     /// Whether it is about a task that an earlier call made; the gateway shows tasks to modern clients only.

@@ -17,6 +17,7 @@ mod methods;
 pub mod param_headers;
 mod pieces;
 mod revision;
+pub mod skills;
 mod sse;
 pub mod tasks;
 mod uri_template;

@@ -6,13 +6,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::backend::{Admission, Call, CallEvent, Failure, Wants};
-use crate::protocol::tasks::is_created;
-use crate::protocol::{ClientCapabilities, Era, RawJson, Routed, RpcError, code, method};
-use crate::telemetry::Outcome;
+use crate::protocol::{ClientCapabilities, Era, Routed, RpcError, method};
 
 use super::account::Account;
 use super::bridge::Asking;
-use super::convert;
 use super::exchange::Event;
 use super::failure::CallFailure;
 use super::hop;
@@ -98,6 +95,9 @@ impl Driver {
             Ok(target) => target,
             Err(error) => return Some(self.unresolved(error)),
         };
+        if let Err(error) = self.open_cursor(&mut target) {
+            return Some(self.refuse(error));
+        }
         match self.resume(&mut target) {
             Ok(None) => {}
             Ok(Some(resumed)) => return self.answer_parked(*resumed),
@@ -170,9 +170,8 @@ impl Driver {
                 let caller = &self.inbound.caller;
                 ClientCapabilities::read(&caller.capabilities, caller.revision)
             }
-            Routed::Complete | Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => {
-                ClientCapabilities::default()
-            }
+            // No other request may be answered with a question (MCP 2026-07-28, basic/patterns/mrtr).
+            _ => ClientCapabilities::default(),
         }
     }
 
@@ -230,57 +229,8 @@ impl Driver {
         }
     }
 
-    pub(super) fn answered(&mut self, calling: Calling, outcome: Result<RawJson, RawJson>) -> Option<Event> {
-        let Calling { call, mut target, rounds, .. } = calling;
-        // What it began, if it began anything, goes on there.
-        target.replica = call.replica().map(str::to_owned);
-        drop(call);
-        self.conclude(target, rounds, outcome)
-    }
-
-    pub(super) fn conclude(
-        &mut self,
-        target: Target,
-        rounds: u32,
-        outcome: Result<RawJson, RawJson>,
-    ) -> Option<Event> {
-        if outcome.is_ok() {
-            self.pages_done();
-        }
-        match outcome {
-            Ok(result) if hop::wants_input(&result) => self.input_required(target, result, rounds),
-            outcome => Some(match self.pages_to_visit(&outcome) {
-                Some(requests) => self.visit_first(&target, requests),
-                None => self.relay(&target, outcome),
-            }),
-        }
-    }
-
     pub(super) fn failure(&self, failure: &Failure, target: &Target) -> CallFailure {
         CallFailure::of_backend(failure, &self.inbound, &target.route.qualified, &target.route.backend)
-    }
-
-    fn relay(&mut self, target: &Target, outcome: Result<RawJson, RawJson>) -> Event {
-        let caller = &self.inbound.caller;
-        let outcome = match (self.inbound.routed, outcome) {
-            (Routed::Complete, Err(error)) if is_unknown_method(&error) => Ok(no_completions()),
-            (Routed::CallTool, Ok(result)) if is_created(&result) => self.task_created(target, &result),
-            (routed, Ok(result)) => {
-                let shown = convert::result(&self.router.catalog(), &target.route, &self.inbound, result);
-                Ok(match routed {
-                    Routed::ReadResource => hop::with_caching(shown, caller),
-                    Routed::GetTask => tasks::shown(target, shown),
-                    _ => shown,
-                })
-            }
-            (_, Err(error)) => {
-                let told = convert::error(&target.route, &self.inbound, error);
-                self.expect_pages(&target.route.backend, &told);
-                told
-            }
-        };
-        self.account.end(outcome_of(&outcome));
-        Event::Answer(outcome)
     }
 
     pub(super) fn fail(&mut self, failure: CallFailure) -> Event {
@@ -309,21 +259,5 @@ impl Driver {
 
     pub(super) fn is_modern(&self) -> bool {
         self.inbound.caller.revision.era() == Era::Modern
-    }
-}
-
-fn is_unknown_method(error: &RawJson) -> bool {
-    error.get("code").and_then(|code| code.to()) == Some(code::METHOD_NOT_FOUND)
-}
-
-fn no_completions() -> RawJson {
-    RawJson::of(&serde_json::json!({ "completion": { "values": [], "hasMore": false } }))
-}
-
-pub(super) fn outcome_of(outcome: &Result<RawJson, RawJson>) -> Outcome {
-    match outcome {
-        Err(_) => Outcome::RpcError,
-        Ok(result) if result.get("isError").is_some_and(|flag| flag.as_str() == "true") => Outcome::ToolError,
-        Ok(_) => Outcome::Ok,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::{Backend, Offer, State};
 use crate::catalog::{ExposureSettings, KeptListing, Listing, SEPARATOR};
-use crate::protocol::{Era, RawJson, Revision, tasks};
+use crate::protocol::{Era, RawJson, Revision, skills, tasks};
 
 /// One backend with all that the router knows of it.
 #[derive(Clone)]
@@ -47,6 +47,12 @@ impl Member {
         })
     }
 
+    /// What it says, or last said, of its skills.
+    pub(super) fn skills(&self) -> Option<RawJson> {
+        let is_legacy = self.backend.known_era() == Some(Era::Legacy);
+        skills::declared(&self.capabilities()?).filter(|_| !is_legacy)
+    }
+
     fn capabilities(&self) -> Option<RawJson> {
         let offered = self.backend.offer().and_then(|offer| offer.capabilities.clone());
         offered.or_else(|| self.kept.as_ref().and_then(|kept| kept.listing.capabilities.clone()))
@@ -70,6 +76,7 @@ fn listing_of(offer: &Offer) -> Listing {
         prompts: offer.prompts.clone(),
         resources: offer.resources.clone(),
         resource_templates: offer.resource_templates.clone(),
+        skills: offer.skills.clone(),
         instructions: offer.instructions.clone(),
         capabilities: offer.capabilities.clone(),
     }

@@ -23,7 +23,7 @@ pub(super) fn outward(target: &Target, inbound: &Inbound, revision: Revision, id
         Routed::GetPrompt => {
             params.set("name", local);
         }
-        Routed::ReadResource => {
+        Routed::ReadResource | Routed::GetSkill | Routed::ReadDirectory => {
             params.set("uri", local);
         }
         Routed::Complete => localize_reference(&mut params, local),

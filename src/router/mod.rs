@@ -7,6 +7,7 @@
 //! | `exchange.rs` | what does a client hear between its request and its answer? |
 //! | `driver.rs` | what happens in between? |
 //! | `again.rs` | when is a call made once more? |
+//! | `answer.rs` | what does a client get of a backend's answer? |
 //! | `bridge.rs` | how do the eras meet when a backend asks something? |
 //! | `visit.rs` | how is a modern client sent to the pages a legacy backend wants visited first? |
 //! | `visits.rs` | who is told that a page has been visited? |
@@ -22,6 +23,7 @@
 //! | `fleet.rs` | which backends are there, and what was last known of each? |
 //! | `replace.rs` | how do other backends take the place of these? |
 //! | `refresh.rs` | when does the catalog change, and who is told? |
+//! | `skills.rs` | what of the extension for skills is there for clients? |
 //! | `tasks/` | how does a client follow a call that goes on as a task? |
 //! | `subscriptions.rs`, `updates.rs` | who is told when a resource changes, and how does a client ask to be? |
 //! | `session.rs` | what do backends keep for a session? |
@@ -31,6 +33,7 @@
 
 mod account;
 mod again;
+mod answer;
 mod bridge;
 mod convert;
 mod driver;
@@ -48,6 +51,7 @@ mod request;
 mod router;
 mod seal;
 mod session;
+mod skills;
 mod status;
 mod subscriptions;
 mod target;

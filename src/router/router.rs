@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::backend::Backend;
 use crate::catalog::{Catalog, CatalogSettings, KeptListing, Route};
-use crate::protocol::{Era, ParamHeader, RawJson, Routed, gateway_info, tasks};
+use crate::protocol::{Era, ParamHeader, RawJson, Routed, gateway_info, skills, tasks};
 use crate::telemetry::CallMetrics;
 
 use super::exchange::Exchange;
@@ -84,8 +84,15 @@ impl Router {
             "logging": {},
             "completions": {},
         });
+        let mut extensions = serde_json::Map::new();
         if era == Era::Modern && self.fleet().members().iter().any(Member::makes_tasks) {
-            capabilities["extensions"] = json!({ tasks::EXTENSION: {} });
+            extensions.insert(tasks::EXTENSION.to_owned(), json!({}));
+        }
+        if let Some(skills) = self.skills().filter(|_| era == Era::Modern) {
+            extensions.insert(skills::EXTENSION.to_owned(), skills);
+        }
+        if !extensions.is_empty() {
+            capabilities["extensions"] = extensions.into();
         }
         RawJson::of(&capabilities)
     }

@@ -39,7 +39,7 @@ pub(super) fn resolve(catalog: &Catalog, inbound: &Inbound) -> Result<Target, Rp
             (tool.route.clone(), Some(Arc::clone(tool)))
         }
         Routed::GetPrompt => (prompt(catalog, &text(&params, "name")?)?, None),
-        Routed::ReadResource => {
+        Routed::ReadResource | Routed::GetSkill | Routed::ReadDirectory => {
             (resource(catalog, inbound.caller.revision.era(), &text(&params, "uri")?)?, None)
         }
         Routed::Complete => (reference(catalog, &params)?, None),

@@ -46,7 +46,7 @@ pub(super) fn begin(
         let caller = session.caller(request_id.clone(), params.as_ref());
         return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
     }
-    if let Some(kind) = ListKind::of(name) {
+    if let Some(kind) = ListKind::of(name, Era::Legacy) {
         let caller = session.caller(request_id.clone(), params.as_ref());
         return answers::list(server, &caller, kind, params.as_ref()).map(Work::Ready);
     }

@@ -6,7 +6,7 @@ use super::Server;
 use super::answers::{self, Work};
 use super::subscription::Subscription;
 use crate::protocol::{
-    Id, ListKind, RawJson, RequestMeta, Revision, Routed, RpcError, code, meta_key, method,
+    Era, Id, ListKind, RawJson, RequestMeta, Revision, Routed, RpcError, code, meta_key, method,
 };
 use crate::router::{Caller, Inbound, Principal, RequestId};
 
@@ -48,17 +48,21 @@ pub(super) fn begin(
     name: &str,
     params: Option<RawJson>,
 ) -> Result<Work, RpcError> {
-    if let Some(routed) = Routed::of(name, crate::protocol::Era::Modern) {
+    let unknown = || RpcError::new(code::METHOD_NOT_FOUND, "no such method in this revision");
+    if !server.router.answers(name) {
+        return Err(unknown());
+    }
+    if let Some(routed) = Routed::of(name, Era::Modern) {
         return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
     }
-    if let Some(kind) = ListKind::of(name) {
+    if let Some(kind) = ListKind::of(name, Era::Modern) {
         return answers::list(server, &caller, kind, params.as_ref()).map(Work::Ready);
     }
     match name {
         method::DISCOVER => Ok(Work::Ready(answers::discover(server).into())),
         method::LISTEN => Subscription::open(server, caller, id, params.as_ref())
             .map(|opened| Work::Subscription(Box::new(opened))),
-        _ => Err(RpcError::new(code::METHOD_NOT_FOUND, "no such method in this revision")),
+        _ => Err(unknown()),
     }
 }
 

@@ -49,7 +49,8 @@ fn each_block(
         Routed::GetTask => with_member(&result, "result", |done| {
             with_member(done, "content", |blocks| with_elements(blocks, change))
         }),
-        Routed::ReadResource | Routed::Complete | Routed::UpdateTask | Routed::CancelTask => None,
+        Routed::ReadResource | Routed::GetSkill | Routed::ReadDirectory => None,
+        Routed::Complete | Routed::UpdateTask | Routed::CancelTask => None,
     };
     changed.unwrap_or(result)
 }

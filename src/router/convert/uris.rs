@@ -13,12 +13,11 @@ const LINK: &str = "resource_link";
 /// `result` with every URI as clients must spell it.
 pub(super) fn shown(catalog: &Catalog, route: &Route, routed: Routed, result: RawJson) -> RawJson {
     // A marked URI that is in no list can be read too.
-    let is_marked = routed == Routed::ReadResource && route.local != route.qualified;
+    let is_of_uri = routed == Routed::ReadResource || routed.is_about_a_skill();
+    let is_marked = is_of_uri && route.local != route.qualified;
     let has_marked = catalog.has_marked_uris(&route.backend);
     // Nobody could say whose resource it is that a link leads to and no list has.
-    let has_links = || {
-        routed != Routed::ReadResource && memchr::memmem::find(result.as_bytes(), LINK.as_bytes()).is_some()
-    };
+    let has_links = || !is_of_uri && memchr::memmem::find(result.as_bytes(), LINK.as_bytes()).is_some();
     if !is_marked && !has_marked && !has_links() {
         return result;
     }
@@ -29,11 +28,18 @@ pub(super) fn shown(catalog: &Catalog, route: &Route, routed: Routed, result: Ra
             (shown != local).then(|| RawJson::of(&*shown))
         })
     };
-    if routed != Routed::ReadResource {
-        return each_block(routed, result, |_, block| in_block(block, has_marked, shown));
-    }
-    let contents = with_member(&result, "contents", |all| with_elements(all, |_, content| shown(content)));
-    contents.unwrap_or(result)
+    let each = |all: &RawJson| with_elements(all, |_, holder| shown(holder));
+    let changed = match routed {
+        Routed::ReadResource => with_member(&result, "contents", each),
+        Routed::ReadDirectory => with_member(&result, "resources", each),
+        Routed::GetSkill => with_member(&result, "skill", |skill| {
+            let named = shown(skill);
+            let files = with_member(named.as_ref().unwrap_or(skill), "resources", each);
+            files.or(named)
+        }),
+        _ => return each_block(routed, result, |_, block| in_block(block, has_marked, shown)),
+    };
+    changed.unwrap_or(result)
 }
 
 /// What is embedded is there already: only where URIs are marked must it be called as in the lists.

@@ -12,7 +12,8 @@ use crate::protocol::{ClientCapabilities, Object, RawJson, Routed, RpcError};
 use crate::telemetry::Outcome;
 
 use super::super::account::Account;
-use super::super::driver::{Calling, Driver, Stage, outcome_of};
+use super::super::answer::outcome_of;
+use super::super::driver::{Calling, Driver, Stage};
 use super::super::exchange::Event;
 use super::super::failure::CallFailure;
 use super::super::parking::Asked;

@@ -6,3 +6,4 @@ mod changes;
 mod kept;
 mod lookup;
 mod pages;
+mod skills;
