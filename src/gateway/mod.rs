@@ -137,13 +137,13 @@ impl Gateway {
         operators: Option<TcpListener>,
         shutdown: CancellationToken,
     ) {
-        let operators_end = self.stop.child_token();
+        let (operators_end, drain) = (self.stop.child_token(), CancellationToken::new());
         if self.keep == Keep::Catalog {
             let sockets = [Some(clients.as_fd()), operators.as_ref().map(AsFd::as_fd)];
-            self.await_successor(sockets.into_iter().flatten().collect(), &shutdown, &operators_end);
+            self.await_successor(sockets.into_iter().flatten().collect(), &drain, &operators_end);
         }
-        let server =
-            Server::new(Arc::clone(&self.router), &self.config.server, &self.config.clients, shutdown);
+        let server = Server::new(Arc::clone(&self.router), &self.config.server, &self.config.clients, drain);
+        self.tasks.spawn(Arc::clone(&server).drain_when(shutdown));
         if let Some(listener) = operators {
             let (metrics, news) = (telemetry::install(), Arc::clone(&self.news));
             self.tasks.spawn(upkeep(metrics, self.stop.clone()));
@@ -184,20 +184,20 @@ impl Gateway {
     fn await_successor(
         &self,
         sockets: Vec<BorrowedFd<'_>>,
-        shutdown: &CancellationToken,
+        drain: &CancellationToken,
         operators_end: &CancellationToken,
     ) {
         let hand_over = match HandOver::new(&self.config.state_dir, &sockets) {
             Ok(hand_over) => hand_over,
             Err(error) => return tracing::warn!(%error, "no new process can take over the sockets"),
         };
-        let (shutdown, operators_end) = (shutdown.clone(), operators_end.clone());
+        let (drain, operators_end) = (drain.clone(), operators_end.clone());
         self.tasks.spawn(async move {
             // Dropped when draining begins otherwise: a copy of a socket keeps it open.
-            if shutdown.run_until_cancelled(hand_over.done()).await.is_some() {
+            if drain.run_until_cancelled(hand_over.done()).await.is_some() {
                 tracing::info!("a new process has taken over; finishing what is in flight");
                 operators_end.cancel();
-                shutdown.cancel();
+                drain.cancel();
             }
         });
     }

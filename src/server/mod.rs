@@ -61,6 +61,8 @@ pub struct Server {
     request_ids: request_id::RequestIds,
     /// Work that outlives the connection that asked for it.
     tasks: TaskTracker,
+    /// Cancelled when the gateway is about to drain.
+    leaving: CancellationToken,
     /// Cancelled when the gateway begins to drain.
     shutdown: CancellationToken,
     /// Cancelled when draining took too long.
@@ -84,6 +86,7 @@ impl Server {
             pairs: http::Pairs::default(),
             request_ids: request_id::RequestIds::new(),
             tasks: TaskTracker::new(),
+            leaving: CancellationToken::new(),
             shutdown,
             killed: CancellationToken::new(),
             started: Instant::now(),
@@ -103,6 +106,29 @@ impl Server {
     /// Keeps in the file `path` what sessions need to go on after a restart, beside their ids.
     pub fn keep_sessions(&self, path: PathBuf) {
         self.sessions.keep_in(path);
+    }
+
+    /// Drains once `told` to, after the time that operators gave those who send traffic to stop sending it.
+    pub async fn drain_when(self: Arc<Self>, told: CancellationToken) {
+        if self.shutdown.run_until_cancelled(told.cancelled()).await.is_none() {
+            return;
+        }
+        self.leaving.cancel();
+        let lead = self.policy().drain_lead;
+        if !lead.is_zero() {
+            tracing::info!(lead_ms = lead.as_millis(), "told to stop; not ready any more, and still serving");
+            self.shutdown.run_until_cancelled(tokio::time::sleep(lead)).await;
+        }
+        self.shutdown.cancel();
+    }
+
+    /// For operators: `serving`, `leaving` or `draining`.
+    fn state(&self) -> &'static str {
+        match (self.is_draining(), self.leaving.is_cancelled()) {
+            (true, _) => "draining",
+            (false, true) => "leaving",
+            (false, false) => "serving",
+        }
     }
 
     /// Cancelled when the gateway begins to drain.

@@ -12,6 +12,7 @@ pub(super) struct Policy {
     pub(super) origins: Origins,
     pub(super) limits: LimitSettings,
     pub(super) drain: std::time::Duration,
+    pub(super) drain_lead: std::time::Duration,
     pub(super) listen: std::net::SocketAddr,
 }
 
@@ -22,6 +23,7 @@ impl Policy {
             origins: Origins::new(settings),
             limits: settings.limits.clone(),
             drain: settings.drain,
+            drain_lead: settings.drain_lead,
             listen: settings.listen,
         }
     }

@@ -25,6 +25,11 @@ pub struct ServerSettings {
     #[serde(with = "units::duration")]
     #[schemars(with = "units::DurationOrZeroText")]
     pub drain: Duration,
+    /// How long `/readyz` says that the gateway is about to stop while everything is still served: for those who
+    /// send traffic to stop sending it. Not when a new process takes the sockets over.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "units::DurationOrZeroText")]
+    pub drain_lead: Duration,
     /// Bounds on what clients send.
     pub limits: LimitSettings,
 }
@@ -37,6 +42,7 @@ impl Default for ServerSettings {
             allowed_origins: Vec::new(),
             allow_anonymous: false,
             drain: Duration::from_secs(30),
+            drain_lead: Duration::ZERO,
             limits: LimitSettings::default(),
         }
     }

@@ -177,3 +177,30 @@ async fn the_published_schema_is_the_programs_own() {
         "`switchyard schema > docs/gateway.schema.json` brings it up to date"
     );
 }
+
+#[tokio::test]
+async fn before_the_drain_it_is_not_ready_and_serves_for_as_long_as_operators_say() {
+    let directory = shipped();
+    let path = directory.path().join("gateway.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen("server:\n", "server:\n  drain_lead: 60s\n", 1)).unwrap();
+    let mut serving = Serving::start(directory.path(), &["serve"]);
+    let (endpoint, status) = (serving.said("endpoint").await, serving.said("status").await);
+    let ready = status.replace("/status", "/readyz");
+    assert_eq!(get(&ready).await, "ready\n");
+    serving.terminate();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    eventually("not ready", async || {
+        let response = http.get(&ready).send().await.unwrap();
+        (response.status() == 503 && response.text().await.unwrap() == "leaving\n").then_some(())
+    })
+    .await;
+    // On a connection that was not there before.
+    let discovered = Client::modern(&endpoint).ask("server/discover", "").await;
+    assert!(discovered.result.is_some());
+    let status: Value = serde_json::from_str(&get(&status).await).unwrap();
+    assert_eq!(status["server"]["state"], "leaving");
+    // The second signal waits for nothing.
+    serving.terminate();
+    serving.ended().await;
+}

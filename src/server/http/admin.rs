@@ -95,12 +95,12 @@ impl Admin {
     }
 
     fn ready(&self) -> Response<Body> {
-        let is_draining = self.server.is_draining();
-        let word = if is_draining { "draining\n" } else { "ready\n" };
-        let mut response = respond::text("text/plain", word.to_owned());
-        if is_draining {
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let state = self.server.state();
+        if state == "serving" {
+            return respond::text("text/plain", "ready\n".to_owned());
         }
+        let mut response = respond::text("text/plain", format!("{state}\n"));
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response
     }
 
@@ -113,7 +113,7 @@ impl Admin {
                 "server".to_owned(),
                 json!({
                     "version": env!("CARGO_PKG_VERSION"),
-                    "state": if server.is_draining() { "draining" } else { "serving" },
+                    "state": server.state(),
                     "uptime_seconds": server.started.elapsed().as_secs(),
                     "listen": server.policy().listen,
                     "sessions": { "http": server.sessions.len(), "sse": server.pairs.len() },
