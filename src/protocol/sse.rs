@@ -27,6 +27,9 @@ impl SseEvent {
 #[error("an event is larger than {0} bytes")]
 pub struct EventTooLong(pub usize);
 
+/// What a line of data has in front of the data itself, at most.
+const FIELD: usize = "data: ".len();
+
 /// Cuts a byte stream into events, whatever the chunks are.
 #[derive(Debug)]
 pub struct SseParser {
@@ -82,11 +85,12 @@ impl SseParser {
                 continue;
             }
             self.field(&line);
-            if self.event.data.len() > self.limit {
+            if line.len() > self.limit + FIELD || self.event.data.len() > self.limit {
                 return Err(EventTooLong(self.limit));
             }
         }
-        if self.buffer.len() > self.limit {
+        // A line that has not ended is refused only if it would be refused whole: a CR may be its last byte.
+        if self.buffer.len() > self.limit + FIELD + 1 {
             return Err(EventTooLong(self.limit));
         }
         Ok(None)
@@ -225,6 +229,22 @@ mod tests {
             parser.push(b"data: 01234\n");
         }
         assert_eq!(parser.next_event(), Err(EventTooLong(10)));
+    }
+
+    #[test]
+    fn what_is_just_within_the_limit_is_taken_and_a_byte_more_is_not_however_it_is_cut() {
+        for (data, is_taken) in [("0123456789", true), ("0123456789a", false)] {
+            let wire = format!("data: {data}\r\n\r\n");
+            for size in 1..=wire.len() {
+                let mut parser = SseParser::new(10);
+                let mut pieces = wire.as_bytes().chunks(size).map(|piece| {
+                    parser.push(piece);
+                    parser.next_event()
+                });
+                let met = pieces.find(|met| *met != Ok(None)).unwrap();
+                assert_eq!(met.is_ok(), is_taken, "{data} in pieces of {size}");
+            }
+        }
     }
 
     proptest! {
