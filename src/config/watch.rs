@@ -20,6 +20,8 @@ const QUIET: Duration = Duration::from_millis(100);
 const RESTLESS: Duration = Duration::from_secs(1);
 /// Between looks that nothing asked for.
 const POLL: Duration = Duration::from_secs(5);
+/// How often files that change while they are read are read again.
+const ATTEMPTS: usize = 3;
 /// Longest chain of symbolic links that is followed, as the kernel has it.
 const LINKS: usize = 40;
 
@@ -53,6 +55,20 @@ impl Watch {
         let mut watch = Self { files, directories: BTreeSet::new(), watcher, stirred, seen };
         watch.cover();
         watch
+    }
+
+    /// What `read` makes of the files, which then count as seen. They are read again if they changed meanwhile:
+    /// otherwise what was read could be one thing, what is seen another, and a change back to it none.
+    pub fn steady<T>(&mut self, mut read: impl FnMut() -> T) -> T {
+        for _ in 1..ATTEMPTS {
+            self.seen = fingerprint(&self.files);
+            let made = read();
+            if fingerprint(&self.files) == self.seen {
+                return made;
+            }
+        }
+        self.seen = fingerprint(&self.files);
+        read()
     }
 
     /// Watches these files instead; one that changed meanwhile counts as changed.
@@ -174,6 +190,24 @@ mod tests {
         fs::rename(directory.path().join("new"), &file).unwrap();
         is_seen(&mut watch).await;
         assert_eq!(watch.seen, fingerprint(&watch.files));
+    }
+
+    #[tokio::test]
+    async fn what_changes_while_it_is_read_is_read_again_and_a_change_back_is_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("gateway.yaml");
+        fs::write(&file, "good").unwrap();
+        let mut watch = Watch::new([file.clone()].into());
+        let mut reads = 0;
+        let read = watch.steady(|| {
+            reads += 1;
+            let read = fs::read_to_string(&file).unwrap();
+            fs::write(&file, "broken").unwrap();
+            read
+        });
+        assert_eq!((read.as_str(), reads), ("broken", 2));
+        fs::write(&file, "good").unwrap();
+        is_seen(&mut watch).await;
     }
 
     #[tokio::test]

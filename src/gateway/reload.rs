@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::config::{self, Change, Config, Diff, Watch};
+use crate::config::{self, Change, Config, Diff, Problems, Watch};
 use crate::router::{Fleet, Member, Router};
 use crate::server::Server;
 use crate::telemetry;
@@ -50,18 +50,20 @@ impl Reloader {
     pub(super) async fn run(mut self, asked: &Notify) {
         let mut watch = Watch::new(self.files());
         // It may have been changed between the start and the first watch.
-        match config::reload(&self.config) {
+        match watch.steady(|| config::reload(&self.config)) {
             Ok(new) if Diff::between(&self.config, &new).is_empty() => {}
-            Ok(new) => self.apply(new).await,
-            Err(problems) => self.news.refused(&problems),
+            read => self.take(read).await,
         }
         loop {
+            watch.follow(self.files());
             tokio::select! {
                 () = watch.changed() => {}
                 () = asked.notified() => {}
             }
-            self.reload().await;
-            watch.follow(self.files());
+            // Whoever reloads may have mended what kept crashing.
+            self.router.backends().iter().for_each(|backend| backend.release());
+            let read = watch.steady(|| config::reload(&self.config));
+            self.take(read).await;
         }
     }
 
@@ -69,10 +71,8 @@ impl Reloader {
         self.config.files.iter().chain([&self.config.path]).cloned().collect()
     }
 
-    async fn reload(&mut self) {
-        // Whoever reloads may have mended what kept crashing.
-        self.router.backends().iter().for_each(|backend| backend.release());
-        match config::reload(&self.config) {
+    async fn take(&mut self, read: Result<Config, Problems>) {
+        match read {
             Ok(new) => self.apply(new).await,
             Err(problems) => self.news.refused(&problems),
         }
