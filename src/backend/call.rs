@@ -16,7 +16,7 @@ use super::task::{AsTask, CANCEL, Next};
 use super::tools::Limits;
 use super::verdict::{self, Again};
 use super::wire::{Outgoing, Reply, WireEvent};
-use super::{Admission, Backend, Failure, FailureKind, Sent, now};
+use super::{Admission, Backend, Failure, FailureKind, Sent, TransportSettings, now};
 
 /// What happens during a call.
 #[derive(Debug)]
@@ -226,11 +226,21 @@ impl Call {
         let could_not_connect = failure.kind == FailureKind::Unavailable
             && failure.sent == Sent::No
             && failure.http_status.is_none();
-        if could_not_connect {
+        if could_not_connect || self.is_of_a_dead_stream(&failure) {
             self.lease.connection().signals().lose(failure.message.clone());
         }
         self.settle(verdict::of_failure(&failure));
         CallEvent::Failed(failure)
+    }
+
+    /// A stream that carries all answers may be dead and not end; only a call that waits in vain tells. It is
+    /// given up when even the probe of an open circuit had to, and nobody else waits for an answer on it.
+    fn is_of_a_dead_stream(&self, failure: &Failure) -> bool {
+        let transport = &self.backend.settings().transport;
+        matches!(transport, TransportSettings::Sse { process: None, .. })
+            && failure.kind == FailureKind::Timeout
+            && self.permit.as_ref().is_some_and(Permit::is_probe)
+            && self.backend.in_flight() <= 1
     }
 
     fn settle(&mut self, verdict: Verdict) {

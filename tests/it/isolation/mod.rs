@@ -1,6 +1,7 @@
 //! Does any backend's failure, slowness or garbage reach what belongs to another?
 
 mod breaker;
+mod dead_stream;
 mod garbage;
 mod killed;
 mod replicas;
