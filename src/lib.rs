@@ -54,6 +54,7 @@
 //! | when clients hear of changes | `router/refresh.rs` |
 //! | how a resource is watched | `router/updates.rs`, `backend/watched.rs` |
 //! | arguments that headers repeat (`x-mcp-header`) | `protocol/param_headers.rs` |
+//! | the trace that a call belongs to | `protocol/trace.rs` |
 //! | where the files of a skill are | `catalog/skills.rs` |
 //! | sessions | `server/http/sessions.rs` |
 //! | coming back to a broken stream | `server/http/resumable.rs` |

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::protocol::{Era, ParamHeader, RawJson, Revision};
+use crate::protocol::{Era, RawJson, Revision};
 use crate::resilience::{Bulkhead, Permit, Place, RetryBudget, SharedBreaker, Transition};
 use crate::telemetry::backends::{self, Circuit};
 
@@ -28,8 +28,8 @@ use super::tools::{Limits, Tools};
 use super::watched::Watched;
 use super::wire::Outgoing;
 use super::{
-    Authorizer, BackendSettings, Call, Connections, Failure, FailureKind, Offer, Sent, Snapshot, State,
-    TransportSettings, Vault, now,
+    Authorizer, BackendSettings, Beside, Call, Connections, Failure, FailureKind, Offer, Sent, Snapshot,
+    State, TransportSettings, Vault, now,
 };
 
 /// Between two looks whether the last call of a backend that was taken out is over.
@@ -463,15 +463,9 @@ impl Admission {
         self.backend.ids.next()
     }
 
-    /// Makes the call; nothing is sent until its first event is asked for. `param_headers` are the arguments
-    /// that headers repeat.
-    pub fn call(
-        self,
-        id: u64,
-        method: &'static str,
-        params: RawJson,
-        param_headers: Arc<[ParamHeader]>,
-    ) -> Call {
-        Call::new(self, Outgoing { id, method, params: Some(params), param_headers })
+    /// Makes the call; nothing is sent until its first event is asked for. `beside` is for its
+    /// headers.
+    pub fn call(self, id: u64, method: &'static str, params: RawJson, beside: Beside) -> Call {
+        Call::new(self, Outgoing { id, method, params: Some(params), beside })
     }
 }

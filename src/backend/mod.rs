@@ -95,6 +95,7 @@ pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};
 pub use state::{Snapshot, State};
 pub use tools::{ToolSettings, ToolTimeoutSettings};
 pub use watched::{TaskTold, Updated, Visited};
+pub use wire::Beside;
 
 /// The time for breakers and budgets: tokio's, which a test can hold.
 fn now() -> std::time::Instant {

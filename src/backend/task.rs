@@ -2,17 +2,16 @@
 //! for, until there is something to fetch; whoever waits for the call sees one call (MCP 2025-11-25,
 //! basic/utilities/tasks). A task of the extension is the business of `followed.rs`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::protocol::tasks::{self, Status};
-use crate::protocol::{Id, Object, ParamHeader, RawJson};
+use crate::protocol::{Id, Object, RawJson};
 
 use super::followed::Followed;
 use super::wire::WireEvent;
-use super::{Admission, Call, Failure, FailureKind, Sent};
+use super::{Admission, Beside, Call, Failure, FailureKind, Sent};
 
 pub(super) const GET: &str = "tasks/get";
 const RESULT: &str = "tasks/result";
@@ -187,31 +186,19 @@ impl Admission {
     }
 
     /// The same as [`Admission::call`], but the backend is asked to run it as a task.
-    pub fn call_as_task(
-        self,
-        id: u64,
-        method: &'static str,
-        params: RawJson,
-        param_headers: Arc<[ParamHeader]>,
-    ) -> Call {
+    pub fn call_as_task(self, id: u64, method: &'static str, params: RawJson, beside: Beside) -> Call {
         let mut params = Object::parse(&params).unwrap_or_default();
         params.set("task", RawJson::of(&json!({ "ttl": TTL.as_millis() as u64 })));
-        let mut call = self.call(id, method, params.to_json(), param_headers);
+        let mut call = self.call(id, method, params.to_json(), beside);
         call.runs_as(AsTask::Wanted);
         call
     }
 
     /// The same as [`Admission::call`], but a task that a modern backend makes of it is followed to its end: the
     /// parameters declare the extension.
-    pub fn call_to_the_end(
-        self,
-        id: u64,
-        method: &'static str,
-        params: RawJson,
-        param_headers: Arc<[ParamHeader]>,
-    ) -> Call {
+    pub fn call_to_the_end(self, id: u64, method: &'static str, params: RawJson, beside: Beside) -> Call {
         let meta = params.get("_meta");
-        let mut call = self.call(id, method, params, param_headers);
+        let mut call = self.call(id, method, params, beside);
         call.runs_as(AsTask::Offered(meta));
         call
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::budget::Held;
-use crate::protocol::{Id, ParamHeader, RawJson, Response, RpcError, frame};
+use crate::protocol::{Id, ParamHeader, RawJson, Response, RpcError, TraceContext, frame};
 
 use super::Failure;
 use super::http::HttpReply;
@@ -30,14 +30,22 @@ pub(super) struct Outgoing {
     pub id: u64,
     pub method: &'static str,
     pub params: Option<RawJson>,
-    /// The arguments that headers repeat, where there are headers.
+    pub beside: Beside,
+}
+
+/// What headers say of a call that its body says too, where there are headers.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// The arguments that they repeat.
     pub param_headers: Arc<[ParamHeader]>,
+    /// The trace that the call belongs to.
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 impl Outgoing {
-    /// A request no argument of which is repeated in a header.
+    /// A request of which nothing is repeated in a header.
     pub(super) fn new(id: u64, method: &'static str, params: Option<RawJson>) -> Self {
-        Self { id, method, params, param_headers: Arc::default() }
+        Self { id, method, params, beside: Beside::default() }
     }
 }
 

@@ -112,5 +112,6 @@ pub(super) fn caller() -> Caller {
         log_level: None,
         asked_level: None,
         progress_token: None,
+        trace: None,
     }
 }

@@ -1,7 +1,8 @@
 //! `_meta`: what a modern client must say with each request, and what may pass to the next hop.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use super::trace::{self, TraceContext};
 use super::{LogLevel, Object, RawJson, Revision};
 
 /// Keys of `_meta` (MCP 2026-07-28, basic/index, `_meta`).
@@ -38,6 +39,8 @@ pub struct RequestMeta {
     pub log_level: Option<String>,
     /// Echoed on progress notifications.
     pub progress_token: Option<RawJson>,
+    /// The trace it belongs to, as far as that is well formed.
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 impl RequestMeta {
@@ -47,17 +50,32 @@ impl RequestMeta {
             return Self::default();
         };
         let text = |value: RawJson| value.string().map(String::from);
-        let mut read = Self::default();
+        let (mut read, mut trace) = (Self::default(), None::<TraceContext>);
         for (name, value) in meta.members() {
             match &*name {
                 key::PROTOCOL_VERSION => read.protocol_version = text(value),
                 key::CLIENT_CAPABILITIES => read.client_capabilities = Some(value),
                 key::LOG_LEVEL => read.log_level = text(value),
                 key::PROGRESS_TOKEN => read.progress_token = Some(value),
+                trace::PARENT | trace::STATE | trace::BAGGAGE => {
+                    trace.get_or_insert_default().put(&name, value);
+                }
                 _ => {}
             }
         }
+        read.trace = trace.and_then(TraceContext::checked);
         read
+    }
+
+    /// The same, of a request that came with headers which name a trace; `_meta` goes before them, because it is what
+    /// the client itself says.
+    #[must_use]
+    pub fn traced_by(mut self, headers: Option<Arc<TraceContext>>) -> Self {
+        self.trace = match (self.trace.take(), headers) {
+            (Some(own), Some(headers)) if !own.has_parent() => Some(own.or(&headers)),
+            (own, headers) => own.or(headers),
+        };
+        self
     }
 }
 
@@ -74,23 +92,29 @@ pub struct HopMeta {
     pub log_level: Option<LogLevel>,
     /// The token of this hop, if progress is wanted.
     pub progress_token: Option<RawJson>,
+    /// The trace that the request belongs to.
+    pub trace: Option<Arc<TraceContext>>,
 }
 
-/// Rewrites a client's `_meta` for the next hop: keys that belong to one hop are replaced, all others
-/// (trace context, vendors' own) pass as they are. `None` if nothing is left to say.
+/// Rewrites a client's `_meta` for the next hop: keys that belong to one hop are replaced, those of
+/// the trace are there as far as they were well formed, all others (vendors' own) pass as they are. `None` if nothing is left to say.
 pub fn rewrite(meta: Option<&RawJson>, hop: &HopMeta) -> Option<RawJson> {
     let mut object = meta.and_then(Object::parse).unwrap_or_default();
-    object.retain(|name| {
-        !matches!(
-            name,
-            key::PROTOCOL_VERSION
-                | key::CLIENT_CAPABILITIES
-                | key::CLIENT_INFO
-                | key::LOG_LEVEL
-                | key::RELATED_TASK
-                | key::PROGRESS_TOKEN
-        )
+    object.retain(|name| match name {
+        key::PROTOCOL_VERSION
+        | key::CLIENT_CAPABILITIES
+        | key::CLIENT_INFO
+        | key::LOG_LEVEL
+        | key::RELATED_TASK
+        | key::PROGRESS_TOKEN => false,
+        trace::PARENT | trace::STATE | trace::BAGGAGE => {
+            hop.trace.as_ref().is_some_and(|trace| trace.members().any(|(kept, _)| kept == name))
+        }
+        _ => true,
     });
+    for (name, value) in hop.trace.iter().flat_map(|trace| trace.members()) {
+        object.set(name, value.clone());
+    }
     if let Some(token) = &hop.progress_token {
         object.set(key::PROGRESS_TOKEN, token.clone());
     }
@@ -121,12 +145,12 @@ mod tests {
     #[test]
     fn hop_keys_are_replaced_and_foreign_keys_pass() {
         let meta = raw(
-            r#"{"traceparent":"00-a","progressToken":"mine","io.modelcontextprotocol/logLevel":"debug","com.x/y":[1.0]}"#,
+            r#"{"com.x/trace":"00-a","progressToken":"mine","io.modelcontextprotocol/logLevel":"debug","com.x/y":[1.0]}"#,
         );
         let legacy = HopMeta { progress_token: Some(raw("9")), ..HopMeta::default() };
         assert_eq!(
             rewrite(Some(&meta), &legacy).unwrap().as_str(),
-            r#"{"traceparent":"00-a","com.x/y":[1.0],"progressToken":9}"#
+            r#"{"com.x/trace":"00-a","com.x/y":[1.0],"progressToken":9}"#
         );
         let modern = HopMeta { revision: Some(Revision::LATEST), ..HopMeta::default() };
         assert_eq!(

@@ -20,6 +20,7 @@ mod revision;
 pub mod skills;
 mod sse;
 pub mod tasks;
+pub mod trace;
 mod uri_template;
 
 pub use capabilities::{ClientCapabilities, question};
@@ -35,4 +36,5 @@ pub use param_headers::ParamHeader;
 pub use pieces::Pieces;
 pub use revision::{Era, Revision};
 pub use sse::{EventTooLong, SseEvent, SseParser, write_comment, write_event, write_priming};
+pub use trace::TraceContext;
 pub use uri_template::UriTemplate;

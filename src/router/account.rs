@@ -51,10 +51,16 @@ impl Account {
             principal = self.caller.principal.name(),
             backend = &*open.backend,
             name = &*open.name,
+            trace_id = self.trace_id(),
             error,
             reason,
             "call failed"
         );
+    }
+
+    /// The trace that the call belongs to, if it belongs to one.
+    fn trace_id(&self) -> Option<String> {
+        self.caller.trace.as_ref()?.trace_id()
     }
 
     pub(super) fn end(&mut self, outcome: Outcome) {
@@ -66,6 +72,7 @@ impl Account {
             principal = self.caller.principal.name(),
             backend = &*open.backend,
             name = &*open.name,
+            trace_id = self.trace_id(),
             outcome = outcome.as_str(),
             elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             "call finished"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::backend::{Admission, Call, CallEvent, Failure, Wants};
+use crate::backend::{Admission, Beside, Call, CallEvent, Failure, Wants};
 use crate::protocol::{ClientCapabilities, Era, Routed, RpcError, method};
 
 use super::account::Account;
@@ -151,6 +151,8 @@ impl Driver {
         let id = admission.draw_id();
         let params = hop::outward(&target, &self.inbound, admission.revision(), id);
         let param_headers = target.tool.as_ref().map(|tool| Arc::clone(&tool.param_headers));
+        let trace = self.inbound.caller.trace.clone();
+        let beside = Beside { param_headers: param_headers.unwrap_or_default(), trace };
         let method = self.inbound.routed.method();
         let as_task = tasks::is_wanted(&target, &self.inbound) && admission.takes_tasks();
         let begin = match target.is_followed {
@@ -158,7 +160,7 @@ impl Driver {
             false if as_task => Admission::call_as_task,
             false => Admission::call,
         };
-        let call = begin(admission, id, method, params, param_headers.unwrap_or_default());
+        let call = begin(admission, id, method, params, beside);
         self.stage = Stage::Calling(Box::new(Calling { call, target, rounds, heard: false, first }));
         None
     }

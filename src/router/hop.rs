@@ -55,8 +55,9 @@ fn localize_reference(params: &mut Object, local: RawJson) {
 /// The progress token of a hop is its request's id: unique, and found in one look-up.
 fn hop_meta(caller: &Caller, revision: Revision, id: u64) -> HopMeta {
     let progress_token = caller.progress_token.as_ref().map(|_| RawJson::of(&id));
+    let trace = caller.trace.clone();
     if revision.era() == Era::Legacy {
-        return HopMeta { progress_token, ..HopMeta::default() };
+        return HopMeta { progress_token, trace, ..HopMeta::default() };
     }
     // Never more than this client declared, and of a legacy client only what can be bridged.
     let client_capabilities = match caller.revision.era() {
@@ -69,6 +70,7 @@ fn hop_meta(caller: &Caller, revision: Revision, id: u64) -> HopMeta {
         client_info: Some(crate::protocol::gateway_info()),
         log_level: caller.log_level,
         progress_token,
+        trace,
     }
 }
 

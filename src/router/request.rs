@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::protocol::{LogLevel, RawJson, Revision, Routed};
+use crate::protocol::{LogLevel, RawJson, Revision, Routed, TraceContext};
 
 use super::session::SessionId;
 
@@ -68,6 +68,8 @@ pub struct Caller {
     pub asked_level: Option<LogLevel>,
     /// The client's progress token, if it wants progress.
     pub progress_token: Option<RawJson>,
+    /// The trace that the request belongs to.
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 /// One request that a backend must answer.

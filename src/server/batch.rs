@@ -10,7 +10,7 @@ use super::calls::Call;
 use super::caught::next_event;
 use super::session::Session;
 use super::{Server, legacy};
-use crate::protocol::{Id, Malformed, Message, RawJson, RpcError, frame};
+use crate::protocol::{Id, Malformed, Message, RawJson, RequestMeta, RpcError, frame};
 use crate::router::{Event, Exchange, RequestId};
 
 /// More messages than anybody sends together, few enough to run at once.
@@ -76,7 +76,8 @@ fn begin(server: &Server, session: &Session, item: Result<Message, Box<Malformed
         }
     };
     let request_id = server.request_ids.draw();
-    match legacy::begin(server, session, &request_id, &name, params) {
+    let meta = RequestMeta::of(params.as_ref());
+    match legacy::begin(server, session, &request_id, &name, params, meta) {
         Ok(Work::Ready(result)) => Begun::Answered(frame::result(&id, result)),
         Ok(Work::Later(answering)) => Begun::Later(id, request_id, answering),
         Ok(Work::Routed(exchange)) => {

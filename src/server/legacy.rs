@@ -6,7 +6,7 @@ use super::Server;
 use super::answers::{self, Answering, Work};
 use super::calls::Calls;
 use super::session::Session;
-use crate::protocol::{Era, ListKind, LogLevel, RawJson, Revision, Routed, RpcError, method};
+use crate::protocol::{Era, ListKind, LogLevel, RawJson, RequestMeta, Revision, Routed, RpcError, method};
 use crate::router::{Inbound, Principal, RequestId};
 
 /// Opens a session with what `initialize` says; the result is for the client.
@@ -41,13 +41,14 @@ pub(super) fn begin(
     request_id: &RequestId,
     name: &str,
     params: Option<RawJson>,
+    meta: RequestMeta,
 ) -> Result<Work, RpcError> {
     if let Some(routed) = Routed::of(name, Era::Legacy) {
-        let caller = session.caller(request_id.clone(), params.as_ref());
+        let caller = session.caller(request_id.clone(), meta);
         return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
     }
     if let Some(kind) = ListKind::of(name, Era::Legacy) {
-        let caller = session.caller(request_id.clone(), params.as_ref());
+        let caller = session.caller(request_id.clone(), meta);
         return answers::list(server, &caller, kind, params.as_ref()).map(Work::Ready);
     }
     match name {

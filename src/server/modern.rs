@@ -34,6 +34,7 @@ pub(super) fn check(
         log_level,
         asked_level: log_level,
         progress_token: meta.progress_token.clone(),
+        trace: meta.trace.clone(),
     })
 }
 

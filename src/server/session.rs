@@ -62,8 +62,8 @@ impl Session {
         ClientCapabilities::read(&self.capabilities, self.revision).to_json()
     }
 
-    /// Whom the router serves when this session sends `params`.
-    pub(super) fn caller(&self, request_id: RequestId, params: Option<&RawJson>) -> Caller {
+    /// Whom the router serves when this session sends a request with this `_meta`.
+    pub(super) fn caller(&self, request_id: RequestId, meta: RequestMeta) -> Caller {
         let asked_level = *self.log_level.lock();
         Caller {
             principal: self.principal.clone(),
@@ -73,7 +73,8 @@ impl Session {
             session: self.hold.as_ref().map(SessionHold::id),
             log_level: Some(asked_level.unwrap_or(UNASKED)),
             asked_level,
-            progress_token: RequestMeta::of(params).progress_token,
+            progress_token: meta.progress_token,
+            trace: meta.trace,
         }
     }
 }

@@ -31,6 +31,13 @@ pub(in super::super) fn fixed(configured: &BTreeMap<String, SecretString>) -> Re
 
 /// Adds what the protocol wants on this hop.
 pub(super) fn add_hop(headers: &mut HeaderMap, hop: &Hop, outgoing: Option<&Outgoing>) {
+    for (name, value) in
+        outgoing.iter().flat_map(|outgoing| &outgoing.beside.trace).flat_map(|trace| trace.headers())
+    {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
     match hop {
         Hop::Opening => {}
         Hop::Legacy { revision, session } => {
@@ -56,11 +63,11 @@ fn mirror(headers: &mut HeaderMap, outgoing: &Outgoing) {
     if let Some(value) = value {
         headers.insert(header::NAME, value);
     }
-    if outgoing.param_headers.is_empty() {
+    if outgoing.beside.param_headers.is_empty() {
         return;
     }
     let arguments = outgoing.params.as_ref().and_then(|params| params.get("arguments"));
-    for param in outgoing.param_headers.iter() {
+    for param in outgoing.beside.param_headers.iter() {
         let Some(text) = param.text(arguments.as_ref()) else { continue };
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(&param.header), HeaderValue::try_from(text)) {
             headers.insert(name, value);
@@ -72,14 +79,15 @@ fn mirror(headers: &mut HeaderMap, outgoing: &Outgoing) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::backend::Beside;
     use crate::protocol::{ParamHeader, RawJson};
 
     #[test]
     fn arguments_are_repeated_towards_modern_servers_only() {
         let param = ParamHeader { header: "Mcp-Param-Region".to_owned(), path: vec!["region".to_owned()] };
         let params = RawJson::parse(r#"{"name":"t","arguments":{"region":"grüße"}}"#.into()).unwrap();
-        let outgoing =
-            Outgoing { param_headers: [param].into(), ..Outgoing::new(1, "tools/call", Some(params)) };
+        let beside = Beside { param_headers: [param].into(), trace: None };
+        let outgoing = Outgoing { beside, ..Outgoing::new(1, "tools/call", Some(params)) };
         let headers = |hop| {
             let mut headers = HeaderMap::new();
             add_hop(&mut headers, &hop, Some(&outgoing));

@@ -68,6 +68,7 @@ impl Caller {
                 log_level: None,
                 asked_level: None,
                 progress_token: Some(RawJson::of(&self.number)),
+                trace: None,
             },
         }
     }

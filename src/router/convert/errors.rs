@@ -174,6 +174,7 @@ mod tests {
             log_level: None,
             asked_level: None,
             progress_token: None,
+            trace: None,
         };
         let outcome = shown(&Inbound { routed, params: None, caller }, raw(error));
         outcome.map(|result| result.as_str().to_owned()).map_err(|error| error.as_str().to_owned())

@@ -130,7 +130,7 @@ impl Duplex {
                 Err(RpcError::internal(format!("{IN_FLIGHT} requests are in flight; wait for one to end")))
             }
             Era::Modern => self.begin_modern(&id, name, params, &meta, &request_id),
-            Era::Legacy => self.begin_legacy(name, params, &request_id),
+            Era::Legacy => self.begin_legacy(name, params, meta, &request_id),
         };
         match begun {
             Ok(Work::Ready(result)) => self.outbox.send(frame::result(&id, result)).await,
@@ -157,10 +157,11 @@ impl Duplex {
         &self,
         name: &str,
         params: Option<RawJson>,
+        meta: RequestMeta,
         request_id: &RequestId,
     ) -> Result<Work, RpcError> {
         match (self.session.get(), name) {
-            (Some(session), _) => legacy::begin(&self.server, session, request_id, name, params),
+            (Some(session), _) => legacy::begin(&self.server, session, request_id, name, params, meta),
             (None, method::INITIALIZE) => {
                 let calls = Arc::clone(&self.calls);
                 let (session, result) =

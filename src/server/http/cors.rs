@@ -8,12 +8,14 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::respond::{Body, empty};
+use crate::protocol::trace;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate");
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
-const SENT: [&str; 4] = ["authorization", "content-type", "accept", "last-event-id"];
+const SENT: [&str; 6] =
+    ["authorization", "content-type", "accept", "last-event-id", trace::PARENT, trace::STATE];
 
 /// The answer to a preflight request.
 pub(super) fn preflight(headers: &HeaderMap) -> Response<Body> {
@@ -51,8 +53,8 @@ mod tests {
 
     #[test]
     fn only_headers_of_the_protocol_may_be_sent() {
-        let asked = "Content-Type, mcp-param-region, X-Evil".parse().unwrap();
+        let asked = "Content-Type, mcp-param-region, Traceparent, X-Evil".parse().unwrap();
         let headers = HeaderMap::from_iter([(ACCESS_CONTROL_REQUEST_HEADERS, asked)]);
-        assert_eq!(allowed_headers(&headers), "content-type, mcp-param-region");
+        assert_eq!(allowed_headers(&headers), "content-type, mcp-param-region, traceparent");
     }
 }

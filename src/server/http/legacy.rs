@@ -13,7 +13,7 @@ use super::respond::{self, Body, empty, json};
 use super::resumable::{Resumed, Stream};
 use super::stream;
 use crate::protocol::{
-    self, Era, Id, Malformed, Message, RawJson, Revision, RpcError, frame, header, method,
+    self, Era, Id, Malformed, Message, RawJson, RequestMeta, Revision, RpcError, frame, header, method,
 };
 use crate::server::answers::Work;
 use crate::server::calls::Calls;
@@ -28,13 +28,14 @@ pub(super) async fn answer(
     id: &Id,
     name: &str,
     params: Option<RawJson>,
+    meta: RequestMeta,
 ) -> Result<Response<Body>, Error> {
     if name == method::INITIALIZE && !context.headers.contains_key(header::SESSION_ID) {
         return initialize(context, id, params.as_ref());
     }
     let session = session_of(context)?;
     let _kept = is_kept(name).then(|| Stirring(context));
-    let work = legacy::begin(&context.server, &session.session, &context.request_id, name, params)
+    let work = legacy::begin(&context.server, &session.session, &context.request_id, name, params, meta)
         .map_err(|error| Error::Rpc(StatusCode::OK, error))?;
     match work {
         Work::Ready(result) => Ok(json(StatusCode::OK, frame::result_pieces(id, result))),

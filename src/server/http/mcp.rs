@@ -1,12 +1,16 @@
 //! Which era does a message posted to `/mcp` belong to?
 
+use std::sync::Arc;
+
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::endpoint::Context;
 use super::respond::{Body, empty};
 use super::{body, legacy, modern};
-use crate::protocol::{Era, Message, RequestMeta, Revision, RpcError, header, method, parse, parse_batch};
+use crate::protocol::{
+    Era, Message, RequestMeta, Revision, RpcError, TraceContext, header, method, parse, parse_batch, trace,
+};
 use crate::server::error::Error;
 
 /// Reads what a client posts and hands it to its era.
@@ -18,10 +22,10 @@ pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Respons
     }
     match parse(&text).map_err(Error::Malformed)? {
         Message::Request { id, method, params } => {
-            let meta = RequestMeta::of(params.as_ref());
+            let meta = RequestMeta::of(params.as_ref()).traced_by(trace_of(&context.headers));
             let answered = match era_of(&context.headers, &method, &meta) {
                 Era::Modern => modern::answer(&context, &id, &method, params, &meta).await,
-                Era::Legacy => legacy::answer(&context, &id, &method, params).await,
+                Era::Legacy => legacy::answer(&context, &id, &method, params, meta).await,
             };
             Ok(answered.unwrap_or_else(|error| error.into_response(Some(&id), &context.request_id)))
         }
@@ -40,6 +44,16 @@ pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Respons
             Era::Legacy => legacy::response(&context, response),
         },
     }
+}
+
+/// The trace that the headers of a request name. A parent that stands twice names none
+/// (W3C Trace Context, section 3.2.1); a state may be spread over several headers.
+fn trace_of(headers: &HeaderMap) -> Option<Arc<TraceContext>> {
+    let mut parents = headers.get_all(trace::PARENT).iter();
+    let (parent, None) = (parents.next()?, parents.next()) else { return None };
+    let states = headers.get_all(trace::STATE).iter().map(|state| state.to_str().ok());
+    let states: Option<Vec<&str>> = states.collect();
+    TraceContext::of_headers(parent.to_str().ok()?, &states.unwrap_or_default().join(","))
 }
 
 /// The era of a message: its metadata decides, then its method, then the version header.

@@ -10,6 +10,7 @@ use crate::support::{Answer, Asked, Client, Message, RawBackend, Speaks, Yard, m
 const TOOLS: &str =
     r#"[{"name":"echo","inputSchema":{"type":"object"}},{"name":"fail","inputSchema":{"type":"object"}}]"#;
 const CASES: u32 = 64;
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// A gateway, both kinds of backend behind it over HTTP and over pipes, both kinds of client before it.
 struct Scene {
@@ -135,15 +136,13 @@ fn meta_of_vendors_and_trace_context_pass_byte_for_byte() {
             for (name, backend) in OVER_HTTP.iter().zip(&scene.backends) {
                 let members = format!(r#""name":"{name}__echo","arguments":{{}}"#);
                 let meta = format!(
-                    r#""com.example/x":{text},"traceparent":"00-a-b-01","tracestate":"a=1,b=2","baggage":"k=v""#
+                    r#""com.example/x":{text},"traceparent":"{PARENT}","tracestate":"a=1,b=2","baggage":"k=v""#
                 );
                 let answers = client.exchange(client.request("7", "tools/call", &members, &meta)).await;
                 assert!(answers[0].result.is_some(), "{answers:?}");
                 let meta = backend.asked("tools/call").pop().unwrap().message.param("_meta").unwrap();
                 assert_eq!(member(&meta, "com.example/x").as_deref(), Some(text));
-                for (key, sent) in
-                    [("traceparent", "00-a-b-01"), ("tracestate", "a=1,b=2"), ("baggage", "k=v")]
-                {
+                for (key, sent) in [("traceparent", PARENT), ("tracestate", "a=1,b=2"), ("baggage", "k=v")] {
                     assert_eq!(member(&meta, key), Some(format!(r#""{sent}""#)));
                 }
             }
@@ -174,6 +173,42 @@ async fn trace_context_passes_every_pipe_beside_what_belongs_to_the_hop() {
             let is_modern = name == "modernpipe";
             let version = member(&seen, "io.modelcontextprotocol/protocolVersion");
             assert_eq!(version.as_deref(), is_modern.then_some(r#""2026-07-28""#), "{name}: {seen}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_trace_goes_no_further_and_headers_name_one_where_the_body_does_not() {
+    const MALFORMED: &str = r#""traceparent":"00-a-b-01","tracestate":"a=1","x":1"#;
+    let scene = Scene::set().await;
+    let (own, other) = (format!(r#""traceparent":"{PARENT}","tracestate":"a=1""#), PARENT.replace('7', "8"));
+    let (own_trace, other_trace) = (Some((PARENT, "a=1")), Some((&*other, "b=2,c=3")));
+    // What `_meta` says, whether headers name the other trace, and what the backend hears.
+    let table = [
+        (&*own, true, own_trace),
+        (MALFORMED, false, None),
+        (MALFORMED, true, other_trace),
+        ("", true, other_trace),
+    ];
+    for client in &scene.clients {
+        for (name, backend) in OVER_HTTP.iter().zip(&scene.backends) {
+            for (meta, is_in_headers, trace) in table {
+                let members = format!(r#""name":"{name}__echo","arguments":{{}}"#);
+                let mut request = client.request("7", "tools/call", &members, meta);
+                if is_in_headers {
+                    request = request.header("traceparent", &other);
+                    request = request.header("tracestate", "b=2").header("tracestate", "c=3");
+                }
+                assert!(client.exchange(request).await[0].result.is_some());
+                let asked = backend.asked("tools/call").pop().unwrap();
+                let said = asked.message.param("_meta").unwrap_or_default();
+                let headers = |key| asked.headers.get(key).map(|value| value.to_str().unwrap());
+                let (parent, state) = trace.unzip();
+                for (key, value) in [("traceparent", parent), ("tracestate", state)] {
+                    assert_eq!(member(&said, key), value.map(|value| format!(r#""{value}""#)), "{said}");
+                    assert_eq!(headers(key), value);
+                }
+            }
         }
     }
 }
