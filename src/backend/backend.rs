@@ -20,6 +20,7 @@ use super::hold::Hold;
 use super::ids::Ids;
 use super::kept::Kept;
 use super::lease::Lease;
+use super::oauth::Grants;
 use super::pool::Pool;
 use super::replicas::{Peers, Replicas};
 use super::sharing::Wants;
@@ -41,7 +42,7 @@ pub type Changed = Arc<dyn Fn() + Send + Sync>;
 /// One MCP server behind the gateway.
 pub struct Backend {
     settings: BackendSettings,
-    authorizer: Option<Arc<Authorizer>>,
+    grants: Option<Arc<Grants>>,
     pub(super) ids: Ids,
     pub(super) tail: StderrTail,
     breaker: SharedBreaker,
@@ -81,9 +82,9 @@ impl Backend {
         vault: &Arc<Vault>,
         changed: Changed,
     ) -> Arc<Self> {
-        let authorizer = Authorizer::of(&settings, vault);
+        let grants = Grants::of(&settings, vault);
         Arc::new_cyclic(|this| {
-            let mut backend = Self::alone(settings, known, authorizer, changed);
+            let mut backend = Self::alone(settings, known, grants, changed);
             backend.replicas = Replicas::of(&backend, known, this);
             backend
         })
@@ -93,11 +94,11 @@ impl Backend {
     pub(super) fn alone(
         settings: BackendSettings,
         known: Option<Era>,
-        authorizer: Option<Arc<Authorizer>>,
+        grants: Option<Arc<Grants>>,
         changed: Changed,
     ) -> Self {
         let backend = Self {
-            authorizer,
+            grants,
             breaker: SharedBreaker::new(settings.breaker.clone()),
             bulkhead: Bulkhead::new(&settings.concurrency),
             pool: Pool::new(settings.max_connections(), settings.idle()),
@@ -304,9 +305,19 @@ impl Backend {
         self.authorizer().filter(|_| is_down).and_then(|authorizer| authorizer.refusal())
     }
 
-    /// Its authorization, if it may need any.
+    /// The gateway's own authorization, if it may need any.
     pub fn authorizer(&self) -> Option<&Arc<Authorizer>> {
-        self.authorizer.as_ref()
+        self.grants.as_ref().map(|grants| grants.own())
+    }
+
+    /// That of a principal, where each has its own.
+    pub async fn authorizer_of(&self, principal: &str) -> Option<Arc<Authorizer>> {
+        let grants = self.grants().filter(|_| self.settings.has_personal_grants())?;
+        Some(grants.of_principal(&Arc::from(principal)).await)
+    }
+
+    pub(super) fn grants(&self) -> Option<&Arc<Grants>> {
+        self.grants.as_ref()
     }
 
     /// Whether a call would have to wait for its place.

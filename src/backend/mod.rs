@@ -86,7 +86,7 @@ pub use failure::{Failure, FailureKind, Sent};
 pub use groups::kill_all;
 pub use guardian::{guard, start_guardian};
 pub use oauth::{
-    Authorizer, Callback, GrantType, OAuthError, OAuthSettings, Pending, SigningAlgorithm, Vault,
+    Authorizer, Callback, GrantType, GrantedTo, OAuthError, OAuthSettings, Pending, SigningAlgorithm, Vault,
 };
 pub use offer::Offer;
 pub use refused::Remedy;

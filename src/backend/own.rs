@@ -12,7 +12,7 @@ use super::kept::{Holder, Use};
 use super::lease::Lease;
 use super::pool::Entered;
 use super::sharing::{Share, Wants};
-use super::{Backend, ConnectionMode, Failure, FailureKind, Sent};
+use super::{Authorizer, Backend, ConnectionMode, Failure, FailureKind, Sent};
 
 /// What a call has before it has leave to send.
 pub(super) enum Turn {
@@ -25,10 +25,24 @@ impl Backend {
     /// Waits for the caller's own calls before this one, where they take turns. Nothing that others wait
     /// for is held meanwhile.
     pub(super) async fn turn(&self, shared: &Connection, wants: &Wants) -> Result<Turn, Failure> {
+        if self.settings().has_personal_grants() {
+            // In a box: most calls need no room for it. First of all, so that nothing is taken from others.
+            Box::pin(self.grant_for(wants)).await?;
+        }
         match self.share(shared, wants) {
             Share::Everybody => Ok(Turn::Everybody),
             Share::OneCall(capabilities) => Ok(Turn::OneCall(capabilities)),
             Share::Kept(key) => self.kept.enter(key, self.settings().timeouts.call).await.map(Turn::Kept),
+        }
+    }
+
+    /// The grant that a call goes with: its principal's, where each has its own.
+    async fn grant_for(&self, wants: &Wants) -> Result<Option<Arc<Authorizer>>, Failure> {
+        match self.grants() {
+            Some(grants) if self.settings().has_personal_grants() => {
+                grants.for_call(&wants.principal).await.map(Some)
+            }
+            grants => Ok(grants.map(|grants| Arc::clone(grants.own()))),
         }
     }
 
@@ -50,10 +64,11 @@ impl Backend {
         }
     }
 
-    /// Whether a connection of the modern era can be somebody's: a process can, requests over HTTP belong
-    /// to no session.
+    /// Whether a connection of the modern era can be somebody's: a process can; requests over HTTP belong
+    /// to no session, but they may go with somebody's grant.
     fn has_modern_connections(&self) -> bool {
-        self.settings().is_stdio() && self.settings().mode() != ConnectionMode::Shared
+        let is_process = self.settings().is_stdio() && self.settings().mode() != ConnectionMode::Shared;
+        is_process || self.settings().has_personal_grants()
     }
 
     /// The connection on which the call is made.
@@ -67,7 +82,7 @@ impl Backend {
             Turn::Everybody => Lease::shared(shared),
             Turn::OneCall(capabilities) => self.borrow(shared, wants, capabilities).await?,
             Turn::Kept(used) => {
-                let open = self.open(&shared, wants.era, used.capabilities());
+                let open = self.open(&shared, wants, used.capabilities());
                 match used.connection(self.settings().concurrency.queue_wait, open).await? {
                     Some(connection) => Lease::kept(connection, used),
                     None => Lease::shared(shared),
@@ -95,7 +110,7 @@ impl Backend {
                 return Err(Failure::new(FailureKind::Busy, Sent::No, message));
             }
         };
-        Ok(match self.open(&shared, wants.era, capabilities).await? {
+        Ok(match self.open(&shared, wants, capabilities).await? {
             Some(established) => Lease::borrowed(self.pool.lend(capabilities, established, room)),
             None => Lease::shared(shared),
         })
@@ -105,18 +120,22 @@ impl Backend {
     async fn open(
         &self,
         shared: &Connection,
-        client: Era,
+        wants: &Wants,
         capabilities: ClientCapabilities,
     ) -> Result<Option<Established>, Failure> {
         self.refuse_if_held()?;
-        if self.speaks_legacy(shared, client) {
+        let grant = Box::pin(self.grant_for(wants)).await?;
+        if self.speaks_legacy(shared, wants.era) {
             // In a box: most calls open nothing, and need no room for it.
-            match Box::pin(self.attempt(Era::Legacy, capabilities).run_again()).await {
+            match Box::pin(self.attempt(Era::Legacy, capabilities, grant.as_ref()).run_again()).await {
                 Ok(established) => {
                     if !capabilities.is_empty() || established.child.is_some() {
                         Box::pin(established.listen_beside(&self.watched)).await;
                     }
                     return Ok(Some(established));
+                }
+                Err(Refusal::Failed(failure)) if failure.kind == FailureKind::NotConnected => {
+                    return Err(failure);
                 }
                 Err(refusal) if shared.revision().era() == Era::Modern => {
                     tracing::debug!(
@@ -132,7 +151,7 @@ impl Backend {
         if !self.has_modern_connections() {
             return Ok(None);
         }
-        let attempt = self.attempt(Era::Modern, ClientCapabilities::default());
+        let attempt = self.attempt(Era::Modern, ClientCapabilities::default(), grant.as_ref());
         let modern = Box::pin(attempt.run_again()).await;
         modern.map(Some).map_err(|refusal| self.not_opened(refusal))
     }
@@ -144,14 +163,19 @@ impl Backend {
         refusal.into_failure()
     }
 
-    fn attempt(&self, era: Era, capabilities: ClientCapabilities) -> Attempt<'_> {
+    fn attempt<'a>(
+        &'a self,
+        era: Era,
+        capabilities: ClientCapabilities,
+        authorizer: Option<&'a Arc<Authorizer>>,
+    ) -> Attempt<'a> {
         Attempt {
             settings: self.settings(),
             ids: &self.ids,
             tail: &self.tail,
             known: Some(era),
             capabilities,
-            authorizer: self.authorizer(),
+            authorizer,
         }
     }
 

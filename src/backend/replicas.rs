@@ -65,7 +65,7 @@ impl Replicas {
                     front.follow_replicas();
                 }
             });
-            let mut place = Backend::alone(settings.at(url), known, front.authorizer().cloned(), tell);
+            let mut place = Backend::alone(settings.at(url), known, front.grants().cloned(), tell);
             place.peers = Some(Peers { outliers: Arc::clone(&outliers), at });
             Arc::new(place)
         };

@@ -77,8 +77,13 @@ pub struct Connections {
 }
 
 impl BackendSettings {
+    /// As set; where each principal has a grant of its own, never one that several share.
     pub(super) fn mode(&self) -> ConnectionMode {
-        self.connections.mode.unwrap_or(ConnectionMode::Shared)
+        match self.connections.mode {
+            Some(ConnectionMode::PerSession) => ConnectionMode::PerSession,
+            _ if self.has_personal_grants() => ConnectionMode::PerPrincipal,
+            mode => mode.unwrap_or(ConnectionMode::Shared),
+        }
     }
 
     pub(super) fn max_connections(&self) -> usize {
@@ -102,8 +107,10 @@ impl BackendSettings {
     }
 
     fn why(&self, era: Option<Era>) -> &'static str {
-        let is_stateless = era == Some(Era::Modern) && !self.is_stdio();
+        let is_personal = self.has_personal_grants();
+        let is_stateless = era == Some(Era::Modern) && !self.is_stdio() && !is_personal;
         match self.connections.mode {
+            None if is_personal => "not set: each principal has a grant of its own (`auth.granted_to`)",
             None if era == Some(Era::Modern) => "not set, and a modern server keeps nothing between calls",
             None => {
                 "not set: fits a server that keeps nothing between calls; a client that can be asked something has a connection to itself during a call"

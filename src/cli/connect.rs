@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::backend::{Authorizer, Backend, State};
 use crate::config::Config;
+use crate::router::Principal;
 
 use super::callback::Listener;
 use super::output::{print, say};
@@ -31,6 +32,9 @@ pub(super) struct Options {
     /// Ask again though the backend lets the gateway in
     #[arg(long)]
     again: bool,
+    /// For one entry of `clients:` alone, where each has a grant of its own (`auth.granted_to`); always asks
+    #[arg(long, value_name = "NAME")]
+    principal: Option<String>,
 }
 
 pub(super) async fn run(mut config: Config, options: &Options) -> anyhow::Result<ExitCode> {
@@ -39,18 +43,33 @@ pub(super) async fn run(mut config: Config, options: &Options) -> anyhow::Result
     if config.backends.is_empty() {
         bail!("no backend `{}`; there are: {}", options.name, names.join(", "));
     }
+    if let Some(principal) = &options.principal {
+        is_known(&config, principal)?;
+    }
     let gateway = reach::start(config, REACH, "asking the backend what it needs …").await?;
-    let needed = gateway.router().backends().first().map(|backend| needed(backend, options.again));
+    let needed = match gateway.router().backends().first() {
+        Some(backend) => needed(backend, options).await,
+        None => Ok(None),
+    };
     gateway.stop().await;
-    match needed.transpose()?.flatten() {
+    match needed? {
         Some(authorizer) => connect(&authorizer, options).await?,
         None => say(&format!("{} is connected; --again asks anew", options.name)),
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether anybody calls by this name.
+fn is_known(config: &Config, principal: &str) -> anyhow::Result<()> {
+    if config.clients.contains_key(principal) || principal == Principal::anonymous().name() {
+        return Ok(());
+    }
+    let names: Vec<&str> = config.clients.keys().map(String::as_str).collect();
+    bail!("no client `{principal}`; there are: {}", names.join(", "));
+}
+
 /// Who asks for leave; `None` if there is leave already.
-fn needed(backend: &Backend, again: bool) -> anyhow::Result<Option<Arc<Authorizer>>> {
+async fn needed(backend: &Backend, options: &Options) -> anyhow::Result<Option<Arc<Authorizer>>> {
     let name = backend.name();
     let Some(authorizer) = backend.authorizer() else {
         bail!("{name} has nothing to connect to: it has no `url`, or its `headers` hold an `Authorization`");
@@ -58,17 +77,27 @@ fn needed(backend: &Backend, again: bool) -> anyhow::Result<Option<Arc<Authorize
     if !authorizer.is_person() {
         bail!("{name} has credentials of its own (`auth.grant: client_credentials`)");
     }
-    match backend.state() {
-        State::Ready(_) if !authorizer.wants_scopes() && !again => Ok(None),
-        State::Down { reason, .. } if !authorizer.waits_for_a_person() && !again => {
-            bail!("{name} does not ask for a connection: {reason}")
-        }
-        _ => Ok(Some(Arc::clone(authorizer))),
+    if let State::Down { reason, .. } = backend.state()
+        && !authorizer.waits_for_a_person()
+        && !options.again
+    {
+        bail!("{name} does not ask for a connection: {reason}");
     }
+    if let Some(principal) = &options.principal {
+        let personal = backend.authorizer_of(principal).await;
+        return personal.map(Some).with_context(|| {
+            format!("{name} has one grant for all (`auth.granted_to`); leave out --principal")
+        });
+    }
+    let is_let_in = matches!(backend.state(), State::Ready(_)) && !authorizer.wants_scopes();
+    Ok((!is_let_in || options.again).then(|| Arc::clone(authorizer)))
 }
 
 async fn connect(authorizer: &Authorizer, options: &Options) -> anyhow::Result<()> {
-    let name = &options.name;
+    let name = &match &options.principal {
+        Some(principal) => format!("{} for {principal}", options.name),
+        None => options.name.clone(),
+    };
     let listener = Listener::bind(authorizer.callback_port()).await?;
     let pending =
         authorizer.begin(&listener.url()).await.with_context(|| format!("cannot connect {name}"))?;

@@ -141,7 +141,7 @@ fn a_backend_is_as_its_entry_says() {
     let names = config.backends.iter().map(|b| b.settings.name.as_str());
     assert_eq!(
         names.collect::<Vec<_>>(),
-        ["zeta", "several", "alpha", "person", "machine"],
+        ["zeta", "several", "alpha", "person", "each", "machine"],
         "the file's order, without `off`"
     );
     let zeta = backend(&config, "zeta");
@@ -159,6 +159,8 @@ fn a_backend_is_as_its_entry_says() {
     let auth = |name| backend(&config, name).settings.transport.remote().unwrap().auth.clone();
     assert!(auth("zeta").is_none(), "what to send is settled");
     assert_eq!(auth("person").unwrap().callback_port, Some(8585));
+    let granted_to = |name| format!("{:?}", auth(name).unwrap().granted_to);
+    assert_eq!(["person", "each"].map(granted_to), ["Gateway", "Principal"]);
     let machine = auth("machine").unwrap();
     assert_eq!(machine.client_secret.unwrap().expose_secret(), "s3cr3t-token");
     assert!(!format!("{config:?}").contains(SECRET));

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use switchyard::gateway::Keep;
+use switchyard::server::new_token;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::task::JoinSet;
 
-use crate::support::authority::{Authority, MARK, SECRET};
+use crate::support::authority::{Authority, MARK, SECRET, access, refresh};
 use crate::support::process::command;
-use crate::support::{Client, RawBackend, Speaks, Yard, eventually, within};
+use crate::support::{Asked, Client, RawBackend, Speaks, Yard, eventually, within};
 
 const TOOLS: &str = r#"[{"name":"find","inputSchema":{"type":"object"}}]"#;
 
@@ -26,10 +27,15 @@ struct Protected {
 
 impl Protected {
     async fn with(auth: &str) -> Self {
+        Self::speaking(Speaks::Modern, auth, "").await
+    }
+
+    async fn speaking(era: Speaks, auth: &str, clients: &str) -> Self {
         let authority = Authority::start().await;
-        let backend = RawBackend::start(Speaks::Modern, TOOLS, authority.guard()).await;
+        let backend = RawBackend::start(era, TOOLS, authority.guard()).await;
         authority.protect(&backend.url, &authority);
-        let yaml = format!("backends:\n{}", backend.entry_with("crm", &format!("prefix: \"\", {auth}")));
+        let yaml =
+            format!("{clients}backends:\n{}", backend.entry_with("crm", &format!("prefix: \"\", {auth}")));
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("gateway.yaml"), &yaml).unwrap();
         Self { authority, backend, directory, yaml }
@@ -43,8 +49,7 @@ impl Protected {
     async fn connected(&self) -> (Yard, Client) {
         let yard = self.gateway().await;
         yard.until("crm", "down").await;
-        let output = self.connect().await;
-        assert!(output.status.success(), "{}", said(&output));
+        self.let_in(&[]).await;
         yard.until("crm", "ready").await;
         yard.router.refresh();
         let client = Client::modern(&yard.url);
@@ -53,7 +58,18 @@ impl Protected {
 
     /// Runs the command and opens the page it names, as a browser would.
     async fn connect(&self) -> Output {
-        let mut command = command(self.directory.path(), &["connect", "crm", "--no-browser"]);
+        self.connect_with(&[]).await
+    }
+
+    /// The same with more arguments, to a good end.
+    async fn let_in(&self, arguments: &[&str]) {
+        let output = self.connect_with(arguments).await;
+        assert!(output.status.success(), "{}", said(&output));
+    }
+
+    async fn connect_with(&self, arguments: &[&str]) -> Output {
+        let arguments = [&["connect", "crm", "--no-browser"], arguments].concat();
+        let mut command = command(self.directory.path(), &arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -194,4 +210,74 @@ async fn a_gateway_with_credentials_of_its_own_needs_nobody() {
     let asked = protected.authority.asked_for("client_credentials");
     assert_eq!(asked.len(), 2);
     assert!(asked.iter().all(|form| form["resource"] == protected.backend.url));
+}
+
+/// The tokens of the last `count` calls that reached the backend, without the scheme.
+fn tokens(protected: &Protected, count: usize) -> Vec<String> {
+    let calls = protected.backend.asked("tools/call");
+    let token =
+        |asked: &Asked| asked.headers["authorization"].to_str().unwrap()["Bearer ".len()..].to_owned();
+    calls[calls.len() - count..].iter().map(token).collect()
+}
+
+async fn each_principal_calls_with_its_own_grant(era: Speaks) {
+    let drawn: Vec<_> = ["ann", "bob", "cid"].map(|name| (name, new_token().unwrap())).into();
+    let clients: String =
+        drawn.iter().map(|(name, (_, hash))| format!("  {name}: {{ token_sha256: {hash} }}\n")).collect();
+    let auth = "auth: { granted_to: principal }, breaker: { failures: 2 }";
+    let protected = Protected::speaking(era, auth, &format!("clients:\n{clients}")).await;
+    // The gateway itself draws token 0, ann 1 and bob 2.
+    let (yard, _) = protected.connected().await;
+    protected.let_in(&["--principal", "ann"]).await;
+    protected.let_in(&["--principal", "bob"]).await;
+    let client = |at: usize| Client::modern(&yard.url).with_token(&drawn[at].1.0);
+    let (ann, bob, cid) = (Arc::new(client(0)), client(1), client(2));
+    assert!(call(&ann).await["isError"].is_null() && call(&bob).await["isError"].is_null());
+    assert_eq!(tokens(&protected, 2), [access(1), access(2)]);
+    for _ in 0..4 {
+        let failure = cid.call("find", "{}").await.failure();
+        assert_eq!(failure["error"], "not_connected");
+        assert_eq!(failure["message"], "not connected: run `switchyard connect crm --principal=cid`");
+    }
+    assert_eq!(yard.backend("crm").snapshot.breaker, "closed");
+    let connections = yard.backend("crm").snapshot.connections;
+    assert_eq!((connections.mode, connections.open), ("per_principal", 2));
+    assert!(connections.why.contains("auth.granted_to"), "{}", connections.why);
+
+    protected.authority.expire_only(1);
+    let mut calls = JoinSet::new();
+    for _ in 0..20 {
+        let ann = Arc::clone(&ann);
+        calls.spawn(async move { call(&ann).await });
+    }
+    assert!(calls.join_all().await.iter().all(|result| result["isError"].is_null()));
+    assert!(call(&bob).await["isError"].is_null());
+    assert_eq!(tokens(&protected, 2), [access(3), access(2)]);
+    let refreshes = protected.authority.asked_for("refresh_token");
+    assert_eq!(refreshes.iter().map(|form| &form["refresh_token"]).collect::<Vec<_>>(), [&refresh(1)]);
+
+    protected.let_in(&["--principal", "cid"]).await;
+    assert!(call(&cid).await["isError"].is_null());
+    assert_eq!(tokens(&protected, 1), [access(4)]);
+    let own = format!("Bearer {}", access(0));
+    assert!(protected.backend.asked("tools/call").iter().all(|asked| asked.headers["authorization"] != own));
+}
+
+#[tokio::test]
+async fn each_principal_calls_a_modern_server_with_its_own_grant() {
+    each_principal_calls_with_its_own_grant(Speaks::Modern).await;
+}
+
+#[tokio::test]
+async fn each_principal_calls_a_legacy_server_with_its_own_grant() {
+    each_principal_calls_with_its_own_grant(Speaks::Legacy).await;
+}
+
+#[tokio::test]
+async fn a_principal_is_let_in_only_if_it_is_known_and_has_its_own_grant() {
+    let protected = Protected::with("auth: {}").await;
+    let unknown = protected.connect_with(&["--principal", "ann"]).await;
+    assert!(said(&unknown).contains("no client `ann`"), "{}", said(&unknown));
+    let for_all = protected.connect_with(&["--principal", "anonymous"]).await;
+    assert!(said(&for_all).contains("leave out --principal"), "{}", said(&for_all));
 }

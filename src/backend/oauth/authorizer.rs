@@ -1,5 +1,7 @@
 //! Which token goes with a request, and what follows when the backend refuses it?
 //!
+//! One for the gateway, and one for each principal that has a grant of its own.
+//!
 //! A refusal (HTTP 401, or 403 for want of scopes) means that the request was not looked at, so it is sent
 //! again when there is another token. However many requests meet the same refusal, one renewal follows; it
 //! runs to its end even if nobody waits any more, because a refresh token can be used only once.
@@ -18,9 +20,10 @@ use super::challenge::Challenge;
 use super::connect::Pending;
 use super::discovery::Server;
 use super::grant::{Grant, Kept, now};
+use super::grants;
 use super::holding::Holding;
 use super::turn::Turn;
-use super::vault::{SHARED, Vault};
+use super::vault::Vault;
 use super::{GrantType, OAuthError, OAuthSettings};
 
 /// Times that one request is sent again after a refusal: for a new token, and for more scopes.
@@ -55,9 +58,11 @@ pub(in super::super) async fn send<R: Head, F: Future<Output = Result<R, Failure
     }
 }
 
-/// The gateway's standing at one backend.
+/// The gateway's standing at one backend, or that of one of its principals.
 pub struct Authorizer {
     pub(super) backend: String,
+    /// What `switchyard connect` is to be given for it.
+    pub(super) connect: String,
     pub(super) url: Url,
     pub(super) settings: OAuthSettings,
     pub(super) holding: Holding,
@@ -72,21 +77,45 @@ pub struct Authorizer {
 }
 
 impl Authorizer {
-    /// For all places of a backend, if it can want authorization. Reads what is kept; blocks for as long as that
-    /// takes.
-    pub(in super::super) fn of(backend: &BackendSettings, vault: &Arc<Vault>) -> Option<Arc<Self>> {
+    /// The gateway's own, for all places of a backend, if it can want authorization. Reads what is kept; blocks for
+    /// as long as that takes.
+    pub(super) fn of(backend: &BackendSettings, vault: &Arc<Vault>) -> Option<Arc<Self>> {
         let (remote, name) = (backend.transport.remote()?, &backend.name);
         let (url, settings) = (&remote.url, remote.auth.as_ref()?);
         Some(Arc::new(Self {
             backend: name.clone(),
+            connect: grants::arguments(name, None),
             url: url.clone(),
             settings: settings.clone(),
-            holding: Holding::read(vault.slot(name, url, SHARED), name),
+            holding: Holding::read(vault.slot(name, url, None), name),
             is_for_several: !backend.replicas.is_empty(),
             challenge: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             waits: Mutex::default(),
         }))
+    }
+
+    /// That of a principal, at the same backend. Reads what is kept; blocks for as long as that takes.
+    pub(super) fn of_principal(&self, vault: &Arc<Vault>, principal: &str) -> Self {
+        let slot = vault.slot(&self.backend, &self.url, Some(principal));
+        Self {
+            backend: self.backend.clone(),
+            connect: grants::arguments(&self.backend, Some(principal)),
+            url: self.url.clone(),
+            settings: self.settings.clone(),
+            holding: Holding::read(slot, &self.backend),
+            is_for_several: self.is_for_several,
+            challenge: Mutex::new(self.challenge.lock().clone()),
+            turn: tokio::sync::Mutex::default(),
+            waits: Mutex::default(),
+        }
+    }
+
+    /// Why nothing can be sent, if there is no grant, here or from another process by now.
+    pub(super) async fn lacking(&self) -> Option<Failure> {
+        let is_there = self.holding.has_token()
+            || self.holding.has_another_than(None).await.is_ok_and(|is_there| is_there);
+        (!is_there).then(|| failure(&self.not_connected()))
     }
 
     /// Finds the authorization server, by what a refusal said of it. Which of several places refused is chance, and
@@ -224,7 +253,7 @@ impl Authorizer {
     }
 
     pub(super) fn not_connected(&self) -> OAuthError {
-        OAuthError::NotConnected(self.backend.clone())
+        OAuthError::NotConnected(self.connect.clone())
     }
 
     fn give_up(&self, error: &OAuthError) -> Failure {

@@ -8,14 +8,14 @@ const QUOTED: usize = 200;
 /// Why the gateway was not let in.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OAuthError {
-    /// A person has to let the gateway in.
+    /// A person has to let the gateway in, with the command that is given this.
     #[error("not connected: run `switchyard connect {0}`")]
     NotConnected(String),
     /// A person has to let the gateway do more.
-    #[error("the token lacks the scopes `{scopes}`: run `switchyard connect {backend}` to grant them")]
+    #[error("the token lacks the scopes `{scopes}`: run `switchyard connect {connect}` to grant them")]
     LacksScopes {
-        /// The backend's name.
-        backend: String,
+        /// What that command is given.
+        connect: String,
         /// What it asks for.
         scopes: String,
     },

@@ -40,6 +40,10 @@ impl Holding {
         self.kept().grant.as_ref().map(|grant| grant.access_token.clone())
     }
 
+    pub(super) fn has_token(&self) -> bool {
+        self.held.lock().kept.grant.is_some()
+    }
+
     /// Whether there is another token than this one by now.
     pub(super) async fn has_another_than(&self, used: Option<&str>) -> Result<bool, OAuthError> {
         self.reload().await?;

@@ -2,6 +2,7 @@
 //!
 //! | file | the question it answers |
 //! |---|---|
+//! | `grants.rs` | whose grant goes with a request? |
 //! | `authorizer.rs` | which token goes with a request, and what follows from a refusal? |
 //! | `turn.rs` | who renews, and with what? |
 //! | `connect.rs` | how does a person let the gateway in (authorization code, PKCE)? |
@@ -24,6 +25,7 @@ mod connect;
 mod discovery;
 mod error;
 mod grant;
+mod grants;
 mod holding;
 mod renew;
 mod settings;
@@ -31,10 +33,11 @@ mod turn;
 mod vault;
 
 pub(super) use authorizer::{Head, send};
+pub(super) use grants::Grants;
 
 pub use authorizer::Authorizer;
 pub use callback::Callback;
 pub use connect::Pending;
 pub use error::OAuthError;
-pub use settings::{GrantType, OAuthSettings, SigningAlgorithm};
+pub use settings::{GrantType, GrantedTo, OAuthSettings, SigningAlgorithm};
 pub use vault::Vault;

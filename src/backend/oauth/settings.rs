@@ -12,6 +12,10 @@ pub struct OAuthSettings {
     /// `authorization_code`: a person lets the gateway in, once, with `switchyard connect`.
     /// `client_credentials`: the gateway is let in as itself.
     pub grant: GrantType,
+    /// Whom a person lets in. `gateway`: all its clients, with one grant. `principal`: each entry of `clients:` with a
+    /// grant of its own, by `switchyard connect BACKEND --principal NAME`; the gateway's own then only reads what the
+    /// backend offers.
+    pub granted_to: GrantedTo,
     /// The gateway's name at the authorization server, where it was registered beforehand.
     pub client_id: Option<String>,
     /// Its secret there; write a reference, such as `${CRM_CLIENT_SECRET}`.
@@ -47,6 +51,18 @@ pub enum GrantType {
     AuthorizationCode,
     /// Nobody: the gateway has credentials of its own.
     ClientCredentials,
+}
+
+/// Whom a grant is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum GrantedTo {
+    /// The gateway, whoever calls.
+    #[default]
+    Gateway,
+    /// Each principal has its own.
+    Principal,
 }
 
 /// How assertions are signed (RFC 7518, section 3.1).

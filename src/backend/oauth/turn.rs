@@ -146,6 +146,6 @@ impl Authorizer {
         }
         let _only_process = self.holding.lock().await?;
         self.holding.update(|kept| kept.wanted = union(&kept.wanted, &wanted)).await?;
-        Err(OAuthError::LacksScopes { backend: self.backend.clone(), scopes })
+        Err(OAuthError::LacksScopes { connect: self.connect.clone(), scopes })
     }
 }

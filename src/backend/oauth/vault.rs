@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
@@ -17,9 +18,6 @@ use crate::sealing::SealingKeys;
 
 use super::OAuthError;
 use super::grant::Kept;
-
-/// Whose grant it is while all clients share one.
-pub(super) const SHARED: &str = "shared";
 
 /// Longest wait for another process that renews the same grant, and how often it is looked for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,14 +45,19 @@ impl Vault {
         self.configured.store(Arc::new(SealingKeys::new(secrets)));
     }
 
-    /// Where the grant of one principal at one backend is. Nothing that was sealed for another backend,
-    /// URL or principal opens there.
-    pub(super) fn slot(self: &Arc<Self>, backend: &str, url: &Url, principal: &str) -> Slot {
-        Slot {
-            path: self.directory.join(format!("{backend}.{principal}")),
-            purpose: format!("switchyard grant 1\n{backend}\n{principal}\n{url}").into_bytes(),
-            vault: Arc::clone(self),
-        }
+    /// Where the grant of one principal at one backend is, or the gateway's own. Nothing that was sealed for another
+    /// backend, URL or principal opens there.
+    pub(super) fn slot(self: &Arc<Self>, backend: &str, url: &Url, principal: Option<&str>) -> Slot {
+        let (file, purpose) = match principal {
+            None => (format!("{backend}.shared"), format!("switchyard grant 1\n{backend}\nshared\n{url}")),
+            // A principal may be called anything, a file may not.
+            Some(name) => (
+                format!("{backend}.{}.grant", digest_of(name)),
+                format!("switchyard grant of a principal 1\n{backend}\n{url}\n{name}"),
+            ),
+        };
+        let path = self.directory.join(file);
+        Slot { path, purpose: purpose.into_bytes(), vault: Arc::clone(self) }
     }
 
     fn key_file(&self) -> PathBuf {
@@ -168,6 +171,11 @@ impl Slot {
     }
 }
 
+fn digest_of(name: &str) -> String {
+    let digest = digest(&SHA256, name.as_bytes());
+    digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -200,7 +208,7 @@ mod tests {
     }
 
     fn slot(directory: &Path, secrets: &[SecretString], url: &str) -> Slot {
-        Vault::new(directory, secrets).slot("crm", &Url::parse(url).unwrap(), SHARED)
+        Vault::new(directory, secrets).slot("crm", &Url::parse(url).unwrap(), None)
     }
 
     fn token(slot: &Slot) -> Option<String> {
@@ -232,6 +240,25 @@ mod tests {
         );
         assert!(token(&slot(directory.path(), std::slice::from_ref(&new), URL)).is_none());
         assert!(token(&slot(directory.path(), &[new, old], URL)).is_some());
+    }
+
+    #[tokio::test]
+    async fn grants_of_principals_are_apart_whatever_they_are_called() {
+        let directory = tempfile::tempdir().unwrap();
+        let (vault, url) = (Vault::new(directory.path(), &[]), Url::parse(URL).unwrap());
+        let names = [None, Some("shared"), Some("lock"), Some("../key"), Some("a\nb"), Some("")];
+        let slots = names.map(|name| vault.slot("crm", &url, name));
+        slots[1].save(&kept()).unwrap();
+        assert_eq!(
+            slots.each_ref().map(|slot| token(slot).is_some()),
+            [false, true, false, false, false, false]
+        );
+        // A file in another's place does not open, and nobody waits for another's renewal.
+        fs::copy(&slots[1].path, &slots[2].path).unwrap();
+        assert!(token(&slots[2]).is_none());
+        let _held = slots[1].lock().await.unwrap();
+        assert!(slots[2].lock().await.is_ok());
+        assert!(fs::read_dir(directory.path()).unwrap().count() == 1);
     }
 
     #[cfg(unix)]

@@ -16,6 +16,9 @@ pub(super) fn check(backend: &Entry, findings: &mut Vec<Finding>) {
         Some(_) => {}
     }
     findings.extend(bad_document(backend, auth));
+    if text(auth, "granted_to").is_some_and(|(_, whom)| whom == "principal") {
+        findings.extend(impersonal(backend, auth));
+    }
 }
 
 fn overruled(backend: &Entry, auth: &Entry) -> Option<Finding> {
@@ -49,6 +52,25 @@ fn for_nobody(backend: &Entry, auth: &Node) -> Option<Finding> {
     let secret = auth.entry("client_secret").filter(|_| auth.get("client_id").is_none())?;
     let message = format!("{} has no `client_id` beside it", of("auth.client_secret", backend));
     Some(Finding::new(secret.span, message))
+}
+
+/// Grants of principals are given by persons, and go with connections that nobody shares.
+fn impersonal(backend: &Entry, auth: &Node) -> Option<Finding> {
+    let entry = auth.entry("granted_to")?;
+    if text(auth, "grant").is_some_and(|(_, grant)| grant == "client_credentials") {
+        let message = format!("{} has no effect with this `grant`", of("auth.granted_to", backend));
+        return Some(Finding::new(entry.span, message).suggest("the gateway lets itself in, for everybody"));
+    }
+    let (mode, _) = backend
+        .value
+        .get("connections")
+        .and_then(|connections| text(connections, "mode"))
+        .filter(|(_, mode)| matches!(*mode, "shared" | "exclusive"))?;
+    let message = format!(
+        "{} lets principals share a connection, and `auth.granted_to` gives each a grant of its own",
+        of("connections.mode", backend)
+    );
+    Some(Finding::new(mode.span, message).suggest("leave it out, or choose `per_principal` or `per_session`"))
 }
 
 fn bad_document(backend: &Entry, auth: &Node) -> Option<Finding> {

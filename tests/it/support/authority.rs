@@ -85,6 +85,11 @@ impl Authority {
         self.state.access.lock().clear();
     }
 
+    /// Ends the access token that was the `number`th to be drawn, from 0.
+    pub(crate) fn expire_only(&self, number: usize) {
+        assert!(self.state.access.lock().remove(&access(number)));
+    }
+
     /// Ends everything it ever granted.
     pub(crate) fn revoke(&self) {
         self.expire();
@@ -183,7 +188,7 @@ impl State {
             _ => false,
         };
         let number = self.drawn.fetch_add(1, Ordering::Relaxed);
-        let (access, refresh) = (format!("{MARK}-access-{number}"), format!("{MARK}-refresh-{number}"));
+        let (access, refresh) = (access(number), refresh(number));
         self.access.lock().insert(access.clone());
         let mut answer = json!({ "access_token": access, "token_type": "Bearer", "expires_in": 3600 });
         if asked["grant_type"] != "client_credentials" {
@@ -192,6 +197,16 @@ impl State {
         }
         is_granted.then(|| respond(200, &answer))
     }
+}
+
+/// The access token that is drawn as the `number`th.
+pub(crate) fn access(number: usize) -> String {
+    format!("{MARK}-access-{number}")
+}
+
+/// The refresh token that comes with it.
+pub(crate) fn refresh(number: usize) -> String {
+    format!("{MARK}-refresh-{number}")
 }
 
 fn form(text: &[u8]) -> Form {
