@@ -111,11 +111,11 @@ impl Authorizer {
         }
     }
 
-    /// Why nothing can be sent, if there is no grant, here or from another process by now.
+    /// Why nothing can be sent, if there is no grant. What another process kept or took away counts at once.
     pub(super) async fn lacking(&self) -> Option<Failure> {
-        let is_there = self.holding.has_token()
-            || self.holding.has_another_than(None).await.is_ok_and(|is_there| is_there);
-        (!is_there).then(|| failure(&self.not_connected()))
+        let read = self.holding.reload().await;
+        let is_there = self.holding.has_token();
+        (!is_there).then(|| failure(&read.err().unwrap_or_else(|| self.not_connected())))
     }
 
     /// Finds the authorization server, by what a refusal said of it. Which of several places refused is chance, and

@@ -90,6 +90,12 @@ impl Authority {
         assert!(self.state.access.lock().remove(&access(number)));
     }
 
+    /// Ends that token and what would renew it.
+    pub(crate) fn revoke_only(&self, number: usize) {
+        self.expire_only(number);
+        assert!(self.state.refresh.lock().remove(&refresh(number)));
+    }
+
     /// Ends everything it ever granted.
     pub(crate) fn revoke(&self) {
         self.expire();
