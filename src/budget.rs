@@ -2,8 +2,10 @@
 //!
 //! Each message has a bound, and so has the number of connections and calls; their product is more than a machine
 //! has. So one bound for the process counts the large ones: bodies of clients for as long as their call lasts, and
-//! answers of backends until they are delivered. Where it is met, a client's body waits and is then refused, and a
-//! backend that writes to a pipe or an event stream is not read until there is room.
+//! answers of backends until their client has taken them. Where it is met, a client's body waits and is then refused,
+//! and a backend that writes to a pipe or an event stream is not read until there is room. Only what is ready for its
+//! client is never held back, because it may be the one answer of a call that ran: it is counted beyond the bound, and
+//! nothing large is taken in until that much was given back.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -30,7 +32,7 @@ pub fn limit(bytes: usize) {
 struct Budget {
     free: Semaphore,
     steps: AtomicUsize,
-    /// Steps that were held when the bound became smaller: they do not come back.
+    /// Steps held beyond the bound, because it became smaller or what was ready had to go: they do not come back.
     owed: AtomicUsize,
 }
 
@@ -47,8 +49,7 @@ impl Budget {
             let more = steps - before;
             self.free.add_permits(more - self.pay(more));
         } else {
-            let fewer = before - steps;
-            self.owed.fetch_add(fewer - self.free.forget_permits(fewer), Ordering::SeqCst);
+            self.overdraw(before - steps);
         }
     }
 
@@ -58,11 +59,13 @@ impl Budget {
         self.owed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).map_or(0, |owed| owed.min(steps))
     }
 
-    fn take_back(&self, mut permit: SemaphorePermit<'static>) {
-        let owed = self.pay(permit.num_permits());
-        if let Some(owed) = permit.split(owed) {
-            owed.forget();
-        }
+    /// Takes steps whether or not they are free.
+    fn overdraw(&self, steps: usize) {
+        self.owed.fetch_add(steps - self.free.forget_permits(steps), Ordering::SeqCst);
+    }
+
+    fn take_back(&self, steps: usize) {
+        self.free.add_permits(steps - self.pay(steps));
     }
 }
 
@@ -70,12 +73,12 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct Held {
     budget: &'static Budget,
-    permit: Option<SemaphorePermit<'static>>,
+    steps: usize,
 }
 
 impl Default for Held {
     fn default() -> Self {
-        Self { budget: &PROCESS, permit: None }
+        Self { budget: &PROCESS, steps: 0 }
     }
 }
 
@@ -87,7 +90,7 @@ impl Held {
             return true;
         }
         let taken = self.budget.free.try_acquire_many(missing).ok();
-        taken.map(|taken| self.add(taken)).is_some()
+        taken.is_some_and(|taken| self.add(taken))
     }
 
     /// The same, but waits for room for at most `patience`.
@@ -97,35 +100,49 @@ impl Held {
             return true;
         }
         let taken = timeout(patience, self.budget.free.acquire_many(missing)).await;
-        taken.ok().and_then(Result::ok).map(|taken| self.add(taken)).is_some()
+        taken.ok().and_then(Result::ok).is_some_and(|taken| self.add(taken))
     }
 
     /// `text`, which is counted until its last part is dropped.
     pub(crate) fn keep(self, text: Bytes) -> Bytes {
-        match &self.permit {
-            None => text,
-            Some(_) => Bytes::from_owner(Kept { text, _held: self }),
+        match self.steps {
+            0 => text,
+            _ => Bytes::from_owner(Kept { text, _held: self }),
         }
     }
 
     fn missing(&self, bytes: usize) -> u32 {
         let counted = if bytes > SMALL { bytes.div_ceil(STEP) } else { 0 };
-        let held = self.permit.as_ref().map_or(0, SemaphorePermit::num_permits);
-        u32::try_from(counted.saturating_sub(held)).unwrap_or(u32::MAX)
+        u32::try_from(counted.saturating_sub(self.steps)).unwrap_or(u32::MAX)
     }
 
-    fn add(&mut self, taken: SemaphorePermit<'static>) {
-        match &mut self.permit {
-            Some(permit) => permit.merge(taken),
-            None => self.permit = Some(taken),
+    fn add(&mut self, taken: SemaphorePermit<'static>) -> bool {
+        self.steps += taken.num_permits();
+        taken.forget();
+        true
+    }
+}
+
+/// `text` on its way to a client: counted until its last part is dropped, and held back for nothing.
+pub(crate) fn sent(text: Bytes) -> Bytes {
+    Held::default().overdrawn(text)
+}
+
+impl Held {
+    fn overdrawn(mut self, text: Bytes) -> Bytes {
+        let missing = self.missing(text.len()) as usize;
+        if missing > 0 {
+            self.budget.overdraw(missing);
+            self.steps += missing;
         }
+        self.keep(text)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            self.budget.take_back(permit);
+        if self.steps > 0 {
+            self.budget.take_back(self.steps);
         }
     }
 }
@@ -190,7 +207,7 @@ mod tests {
     use super::*;
 
     fn held(budget: &'static Budget) -> Held {
-        Held { budget, permit: None }
+        Held { budget, steps: 0 }
     }
 
     #[test]
@@ -205,6 +222,19 @@ mod tests {
         assert_eq!((&part[..], BUDGET.free.available_permits()), (&b"aa"[..], 1));
         drop(part);
         assert!(held(&BUDGET).cover(4 * STEP));
+    }
+
+    #[test]
+    fn what_goes_to_a_client_is_counted_beyond_the_bound_too_and_given_back() {
+        static BUDGET: Budget = Budget::new(4 * STEP);
+        let text = Bytes::from(vec![b'a'; 3 * STEP]);
+        let (first, second) = (held(&BUDGET).overdrawn(text.clone()), held(&BUDGET).overdrawn(text.clone()));
+        assert_eq!((&first, &second), (&text, &text), "neither is held back");
+        assert!(!held(&BUDGET).cover(2 * STEP));
+        drop(first);
+        assert_eq!(BUDGET.free.available_permits(), 1, "what was owed is paid first");
+        drop(second);
+        assert_eq!((BUDGET.free.available_permits(), BUDGET.owed.load(Ordering::SeqCst)), (4, 0));
     }
 
     #[tokio::test(start_paused = true)]

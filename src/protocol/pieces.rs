@@ -17,6 +17,11 @@ impl Pieces {
         Self([head, value.clone().into_bytes(), tail])
     }
 
+    /// The object `value` with `head` in the place of its opening brace.
+    pub fn reopened(head: Bytes, value: &RawJson) -> Self {
+        Self([head, value.clone().into_bytes().slice(1..), Bytes::new()])
+    }
+
     /// The same between `head` and `tail`, which are short.
     pub(super) fn within(self, head: &[u8], tail: &'static [u8]) -> Self {
         let [start, value, end] = self.0;

@@ -1,5 +1,6 @@
 //! What does a client get of a backend's answer?
 
+use crate::budget::{SMALL, sent};
 use crate::protocol::tasks::is_created;
 use crate::protocol::{RawJson, Routed, RpcError, code};
 use crate::telemetry::Outcome;
@@ -39,8 +40,15 @@ impl Driver {
     }
 
     fn relay(&mut self, target: &Target, outcome: Result<RawJson, RawJson>) -> Event {
+        let came = outcome.as_ref().ok().filter(|result| result.len() > SMALL).cloned();
+        let outcome = self.shown(target, outcome);
+        self.account.end(outcome_of(&outcome));
+        Event::Answer(outcome.map(|shown| counted(shown, came)))
+    }
+
+    fn shown(&mut self, target: &Target, outcome: Result<RawJson, RawJson>) -> Result<RawJson, RawJson> {
         let caller = &self.inbound.caller;
-        let outcome = match (self.inbound.routed, outcome) {
+        match (self.inbound.routed, outcome) {
             (Routed::Complete, Err(error)) if is_unknown_method(&error) => Ok(no_completions()),
             (Routed::ReadDirectory, Err(error)) if is_unknown_method(&error) => {
                 Err(RpcError::invalid_params("the backend of this resource reads no directories").to_json())
@@ -63,9 +71,17 @@ impl Driver {
                 self.expect_pages(&target.route.backend, &told);
                 told
             }
-        };
-        self.account.end(outcome_of(&outcome));
-        Event::Answer(outcome)
+        }
+    }
+}
+
+/// A large result that was changed is another piece of memory than what `came`, which is counted already.
+fn counted(shown: RawJson, came: Option<RawJson>) -> RawJson {
+    match came {
+        Some(came) if came.as_bytes().as_ptr() != shown.as_bytes().as_ptr() => {
+            RawJson::authored(sent(shown.into_bytes()))
+        }
+        _ => shown,
     }
 }
 

@@ -94,8 +94,8 @@ pub(super) fn with_result_type(result: RawJson) -> Pieces {
     }
     let rest = &result.as_bytes()[1..];
     let is_empty = rest.trim_ascii_start() == b"}";
-    let separator: &[u8] = if is_empty { b"" } else { b"," };
-    RawJson::authored([TYPE.as_bytes(), separator, rest].concat().into()).into()
+    let opening = if is_empty { TYPE.into() } else { [TYPE, ","].concat().into() };
+    Pieces::reopened(opening, &result)
 }
 
 /// The level that `_meta` asks for.

@@ -10,6 +10,7 @@ use super::calls::Call;
 use super::caught::next_event;
 use super::session::Session;
 use super::{Server, legacy};
+use crate::budget::sent;
 use crate::protocol::{Id, Malformed, Message, RawJson, RequestMeta, RpcError, frame};
 use crate::router::{Event, Exchange, RequestId};
 
@@ -107,9 +108,9 @@ async fn later(id: &Id, request_id: &RequestId, answering: Answering) -> Bytes {
 async fn finish(id: Id, call: Call, mut exchange: Exchange) -> Option<Bytes> {
     loop {
         if let Event::Answer(answer) = call.unless_cancelled(next_event(&mut exchange)).await? {
-            return Some(
+            return Some(sent(
                 answer.map_or_else(|e| frame::error(Some(&id), &e), |r: RawJson| frame::result(&id, &r)),
-            );
+            ));
         }
     }
 }
@@ -121,7 +122,7 @@ fn array(answers: &[Bytes]) -> Bytes {
         text.put_slice(answer);
     }
     text.put_u8(b']');
-    text.freeze()
+    sent(text.freeze())
 }
 
 #[cfg(test)]

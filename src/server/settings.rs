@@ -67,7 +67,7 @@ pub struct LimitSettings {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: usize,
     /// Bytes of large messages held at a time, of all clients and backends together: bodies of more than 64 KiB
-    /// until their call ends, and such answers until they are delivered. A body beyond it is refused with 503.
+    /// until their call ends, and such answers until their client has them. A body beyond it is refused with 503.
     #[schemars(range(min = 16_777_216, max = 1_099_511_627_776_u64))]
     pub buffered_bytes: usize,
     /// Sessions of clients that use `initialize`.

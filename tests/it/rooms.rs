@@ -29,7 +29,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("config", &["backend", "catalog", "resilience", "server", "telemetry", "units"]),
     ("server", &["budget", "files", "router", "protocol", "telemetry", "units"]),
-    ("router", &["catalog", "backend", "protocol", "sealing", "telemetry", "units"]),
+    ("router", &["budget", "catalog", "backend", "protocol", "sealing", "telemetry", "units"]),
     ("catalog", &["files", "protocol", "units"]),
     ("backend", &["budget", "files", "protocol", "resilience", "sealing", "telemetry", "units"]),
     ("resilience", &["units"]),

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::sent;
+
 const MESSAGES: usize = 256;
 /// A message larger than this waits for the queue to be empty and then goes alone.
 const BYTES: u32 = 1024 * 1024;
@@ -26,6 +28,7 @@ impl Outbox {
     /// Waits for room and queues a message; does nothing once the stream is gone. The wait ends, because
     /// what takes messages out gives up on a client that takes none.
     pub(in crate::server) async fn send(&self, frame: Bytes) {
+        let frame = sent(frame);
         let size = u32::try_from(frame.len()).unwrap_or(BYTES).clamp(1, BYTES);
         let Ok(room) = Arc::clone(&self.room).acquire_many_owned(size).await else { return };
         let _ = self.queue.send(Queued { frame, _room: room }).await;

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use super::resumable::Stream;
+use crate::budget::sent;
 use crate::protocol::{write_comment, write_event};
 
 /// Events written and not yet taken by the connection; its own buffers come on top.
@@ -79,7 +80,7 @@ impl EventWriter {
     /// An event with a name.
     pub(super) async fn event(&self, name: Option<&str>, data: &[u8]) {
         match &self.target {
-            Target::Connection(sender) => drop(sender.send(event_text(name, None, data)).await),
+            Target::Connection(sender) => drop(sender.send(sent(event_text(name, None, data))).await),
             Target::Stream(stream) => stream.event(|id| event_text(name, Some(id), data)).await,
         }
     }

@@ -17,6 +17,7 @@ use super::http_session::HttpSession;
 use super::replay::Purpose;
 use super::respond::{self, Body, json};
 use super::resumable::{Stream, is_primed};
+use crate::budget::sent;
 use crate::protocol::{Era, Id, Pieces, RawJson, code, frame};
 use crate::router::{Event, Exchange};
 use crate::server::Server;
@@ -142,7 +143,7 @@ fn answer_pieces(id: &Id, era: Era, answer: Result<RawJson, RawJson>) -> Pieces 
     match answer {
         Ok(result) if era == Era::Modern => frame::result_pieces(id, with_result_type(result)),
         Ok(result) => frame::result_pieces(id, result),
-        Err(error) => frame::error(Some(id), &error).into(),
+        Err(error) => sent(frame::error(Some(id), &error)).into(),
     }
 }
 

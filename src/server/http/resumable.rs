@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::events::{EventWriter, Events};
 use super::http_session::HttpSession;
 use super::replay::{EventId, PATIENCE, Purpose, Replay};
+use crate::budget::sent;
 use crate::protocol::{Revision, write_comment, write_priming};
 use crate::server::session::Session;
 
@@ -157,7 +158,8 @@ impl Stream {
         let id = EventId { purpose: self.purpose, stream: self.number, number };
         let event = compose(&id.to_string());
         if let Some(reader) = self.session.streams.record(id, event.clone()) {
-            reader.take(event).await;
+            // What is kept to be sent again has a bound of its own.
+            reader.take(sent(event)).await;
         }
     }
 

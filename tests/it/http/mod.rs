@@ -2,6 +2,7 @@
 
 mod auth;
 mod bodies;
+mod deaf;
 mod hardening;
 mod modern;
 mod resume;

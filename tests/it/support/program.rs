@@ -33,7 +33,7 @@ impl Program {
     }
 
     /// Serves the `gateway.yaml` that is there.
-    async fn start_in(directory: TempDir) -> Self {
+    pub(crate) async fn start_in(directory: TempDir) -> Self {
         let serving = Serving::start(directory.path(), &["serve"]);
         Self::of(directory, serving).await
     }
