@@ -18,6 +18,8 @@ use super::{ProcessSettings, groups};
 
 /// How long each step of the stop sequence waits for the next.
 const STOP_STEP: Duration = Duration::from_secs(3);
+/// The first of them for a child that is lost already: its output ended, or nobody can read it any more.
+const LOST_STEP: Duration = Duration::from_millis(100);
 /// Lines of standard error that are kept, and the length each is cut to.
 const TAIL_LINES: usize = 40;
 const TAIL_LINE_BYTES: usize = 400;
@@ -98,6 +100,11 @@ impl Child {
         self.stdin = stdin;
     }
 
+    /// Whether it speaks over its own standard streams.
+    pub(super) fn speaks_itself(&self) -> bool {
+        self.stdin.is_none()
+    }
+
     /// Waits until the child itself has ended. Cancel-safe.
     pub(super) async fn ended(&mut self) -> String {
         match self.process.wait().await {
@@ -108,10 +115,21 @@ impl Child {
 
     /// Stops the child and all it started: the caller has closed its standard input; after 3 s comes
     /// SIGTERM, after 3 s more SIGKILL, each to the whole group. What left the group is killed at the end.
-    pub(super) async fn stop(mut self) {
+    pub(super) async fn stop(self) {
+        self.stop_after(STOP_STEP).await;
+    }
+
+    /// The same for a child that said its last word before it was stopped: the next one waits for its end, so
+    /// SIGTERM comes after 0.1 s. A server that means to end closes its output and exits
+    /// (MCP 2025-11-25, basic/lifecycle, shutdown).
+    pub(super) async fn stop_lost(self) {
+        self.stop_after(LOST_STEP).await;
+    }
+
+    async fn stop_after(mut self, patience: Duration) {
         drop(self.stdin.take());
-        for signal in [Signal::TERM, Signal::KILL] {
-            if tokio::time::timeout(STOP_STEP, self.process.wait()).await.is_ok() {
+        for (patience, signal) in [(patience, Signal::TERM), (STOP_STEP, Signal::KILL)] {
+            if tokio::time::timeout(patience, self.process.wait()).await.is_ok() {
                 break;
             }
             self.signal(signal);
@@ -218,4 +236,29 @@ fn keep_line(backend: &str, tail: &StderrTail, line: Vec<u8>) {
         tail.pop_front();
     }
     tail.push_back(line);
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_said_its_last_word_is_not_waited_for_before_it_is_told_to_end() {
+        let stubborn = "trap '' TERM; echo; exec 1>&-; sleep 600";
+        let settings = ProcessSettings {
+            command: "sh".to_owned(),
+            args: vec!["-c".to_owned(), stubborn.to_owned()],
+            env: std::collections::BTreeMap::new(),
+            cwd: ".".into(),
+        };
+        let (child, pipes) = Child::spawn(&settings, "test", &StderrTail::default()).unwrap();
+        let Pipes { stdin, mut stdout } = pipes.unwrap();
+        stdout.read_to_end(&mut Vec::new()).await.unwrap();
+        drop(stdin);
+        let start = tokio::time::Instant::now();
+        child.stop_lost().await;
+        let took = start.elapsed();
+        assert!((LOST_STEP + STOP_STEP..2 * STOP_STEP).contains(&took), "{took:?}");
+    }
 }

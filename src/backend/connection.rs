@@ -57,9 +57,12 @@ impl Established {
 
     /// Ends the connection, then the process.
     pub(super) async fn end(self, reason: &str) {
+        let is_lost = self.connection.signals().is_lost();
         self.connection.close(reason).await;
-        if let Some(child) = self.child {
-            child.stop().await;
+        match self.child {
+            Some(child) if is_lost && child.speaks_itself() => child.stop_lost().await,
+            Some(child) => child.stop().await,
+            None => {}
         }
     }
 }

@@ -76,9 +76,13 @@ impl Attempt<'_> {
                 humantime::format_duration(timeouts.start)
             ))),
         };
+        let is_lost = pipe.signals().is_lost();
         pipe.lose("the handshake failed");
         let failed = explain(failed, &mut child).await;
-        child.stop().await;
+        match is_lost {
+            true => child.stop_lost().await,
+            false => child.stop().await,
+        }
         Err(failed)
     }
 
