@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::protocol::{Era, RawJson, Revision};
-use crate::resilience::{Bulkhead, Permit, Place, RetryBudget, SharedBreaker, Transition};
+use crate::resilience::{BreakerState, Bulkhead, Permit, Place, RetryBudget, SharedBreaker, Transition};
 use crate::telemetry::backends::{self, Circuit};
 
 use super::child::StderrTail;
@@ -342,6 +342,26 @@ impl Backend {
         self.breaker.is_probed()
     }
 
+    /// Its circuit. With replicas it is as good as the best of those that can be called, because calls pass as long
+    /// as they pass to one of them.
+    pub(super) fn circuit(&self) -> BreakerState {
+        let best = self.replicas.as_ref().and_then(Replicas::best_circuit);
+        best.unwrap_or_else(|| self.breaker.state(now()))
+    }
+
+    /// Shows its circuit, and those of its replicas, as they are now: that a wait is over, nobody else tells.
+    pub fn show_circuit(&self) {
+        if !self.is_retired.load(Ordering::Relaxed) {
+            let circuit = match self.circuit() {
+                BreakerState::Closed => Circuit::Closed,
+                BreakerState::HalfOpen => Circuit::HalfOpen,
+                BreakerState::Open => Circuit::Open,
+            };
+            backends::breaker_state(self.name(), circuit);
+            self.each_replica(Self::show_circuit);
+        }
+    }
+
     /// Records a breaker's transition for operators.
     pub(super) fn breaker_moved(&self, transition: Option<Transition>) {
         let circuit = match transition {
@@ -358,12 +378,13 @@ impl Backend {
             }
         };
         backends::breaker_transition(self.name(), circuit);
-        backends::breaker_state(self.name(), circuit);
     }
 
     pub(super) fn publish_offer(&self, offer: Offer) {
         self.fetched_at.store(unix_seconds(SystemTime::now()), Ordering::Relaxed);
-        backends::catalog_fetched(self.name(), SystemTime::now());
+        if !self.is_retired.load(Ordering::Relaxed) {
+            backends::catalog_fetched(self.name(), SystemTime::now());
+        }
         if self.offer.load().as_deref() != Some(&offer) {
             self.offer.store(Some(Arc::new(offer)));
             (self.changed)();
@@ -413,7 +434,7 @@ impl Backend {
             transport: self.transport(),
             era: self.known_era().map(Era::as_str),
             revision: revision.map(Revision::as_str),
-            breaker: best_circuit(&replicas).unwrap_or_else(|| self.breaker.state(now()).as_str()),
+            breaker: self.circuit().as_str(),
             in_flight: self.in_flight(),
             connections: self.connections(&replicas),
             restarts: self.restarts.load(Ordering::Relaxed)
@@ -445,12 +466,6 @@ impl Backend {
             TransportSettings::Sse { .. } => "sse",
         }
     }
-}
-
-/// Calls pass as long as they pass to one of the replicas.
-fn best_circuit(replicas: &[Snapshot]) -> Option<&'static str> {
-    let worth = |circuit: &&str| ["closed", "half_open", "open"].iter().position(|name| name == circuit);
-    replicas.iter().map(|replica| replica.breaker).min_by_key(worth)
 }
 
 /// Leave to send one call.

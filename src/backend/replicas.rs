@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::protocol::Era;
-use crate::resilience::{Outliers, Verdict, jitter};
+use crate::resilience::{BreakerState, Outliers, Verdict, jitter};
 
 use super::kept::Key;
 use super::sharing::Share;
@@ -163,6 +163,13 @@ impl Replicas {
     /// Whether there is one to choose.
     pub(super) fn are_connected(&self) -> bool {
         self.places.iter().any(|place| place.state().connection().is_ok())
+    }
+
+    /// The best circuit of those that are connected, or of all if none is.
+    pub(super) fn best_circuit(&self) -> Option<BreakerState> {
+        let connected = self.places.iter().filter(|place| place.state().connection().is_ok());
+        let best = connected.map(|place| place.circuit()).min();
+        best.or_else(|| self.places.iter().map(|place| place.circuit()).min())
     }
 
     /// The best of their states.

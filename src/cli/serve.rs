@@ -44,7 +44,7 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
     let (shutdown, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
     tokio::spawn(signals(shutdown.clone()));
     guard_backends();
-    tokio::spawn(hangups(Arc::clone(&reload)));
+    hangups(Arc::clone(&reload));
     if options.stdio {
         // No operators' listener: each client that starts a gateway of its own would fight for its port.
         Gateway::start(config, Keep::Catalog)?.reload_on(reload).serve_stdio(shutdown).await?;
@@ -81,12 +81,14 @@ fn warn_of_exposure(config: &Config) {
     }
 }
 
-/// SIGHUP asks for the configuration to be read again, whether or not its file changed.
-async fn hangups(reload: Arc<Notify>) {
+/// SIGHUP asks for the configuration to be read again, whether or not its file changed; from now on it ends nothing.
+fn hangups(reload: Arc<Notify>) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    while hangup.recv().await.is_some() {
-        reload.notify_one();
-    }
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            reload.notify_one();
+        }
+    });
 }
 
 /// The first SIGTERM or SIGINT drains; the second ends the process.

@@ -8,6 +8,7 @@
 //! | `hand_over.rs` | how does a new process take over what this one listens on? |
 //! | `keys.rs` | which keys seal what clients keep? |
 //! | `news.rs` | what do operators hear of the configuration? |
+//! | `service.rs` | what is the service manager told? |
 
 mod applied;
 mod crew;
@@ -15,6 +16,7 @@ mod hand_over;
 mod keys;
 mod news;
 mod reload;
+mod service;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
@@ -48,6 +50,7 @@ use crew::Crew;
 use hand_over::HandOver;
 use news::News;
 use reload::Reloader;
+use service::ServiceManager;
 
 /// For children to be stopped, above their own stop sequence.
 const STOP: Duration = Duration::from_secs(15);
@@ -146,10 +149,12 @@ impl Gateway {
         self.tasks.spawn(Arc::clone(&server).drain_when(shutdown));
         if let Some(listener) = operators {
             let (metrics, news) = (telemetry::install(), Arc::clone(&self.news));
+            let router = Arc::clone(&self.router);
             self.tasks.spawn(upkeep(metrics, self.stop.clone()));
             let admin = Arc::new(Admin {
                 server: Arc::clone(&server),
-                metrics: Box::new(|| {
+                metrics: Box::new(move || {
+                    router.backends().iter().for_each(|backend| backend.show_circuit());
                     process::tasks(Handle::current().metrics().num_alive_tasks());
                     telemetry::install().render()
                 }),
@@ -162,7 +167,9 @@ impl Gateway {
             applied::note(&self.config, &self.config.state_dir);
             server.keep_sessions(self.config.state_dir.join("sessions.json"));
         }
-        self.begin_reloading(&server);
+        let manager = ServiceManager::of_this_process();
+        self.begin_reloading(&server, &manager);
+        manager.ready(&self.news.summary());
         serve(clients, server).await;
         self.stop().await;
     }
@@ -174,7 +181,7 @@ impl Gateway {
     pub async fn serve_stdio(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let anyone = BTreeMap::new();
         let server = Server::new(Arc::clone(&self.router), &self.config.server, &anyone, shutdown);
-        self.begin_reloading(&server);
+        self.begin_reloading(&server, &ServiceManager::default());
         let served = serve_stdio(tokio::io::stdin(), tokio::io::stdout(), server).await;
         self.stop().await;
         served.context("failed to serve standard input and output")
@@ -202,7 +209,7 @@ impl Gateway {
         });
     }
 
-    fn begin_reloading(&mut self, server: &Arc<Server>) {
+    fn begin_reloading(&mut self, server: &Arc<Server>, manager: &ServiceManager) {
         let (Some(asked), Some(crew)) = (self.asked.take(), self.crew.take()) else { return };
         let reloader = Reloader {
             config: self.config.clone(),
@@ -210,10 +217,14 @@ impl Gateway {
             server: Arc::clone(server),
             crew,
             news: Arc::clone(&self.news),
+            manager: manager.clone(),
             keep: self.keep,
         };
-        let draining = server.draining();
-        self.tasks.spawn(async move { draining.run_until_cancelled(reloader.run(&asked)).await });
+        let (draining, manager) = (server.draining(), manager.clone());
+        self.tasks.spawn(async move {
+            draining.run_until_cancelled(reloader.run(&asked)).await;
+            manager.stopping();
+        });
     }
 
     /// Ends every backend and the processes behind them.

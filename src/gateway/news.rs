@@ -99,6 +99,16 @@ impl News {
         process::config_refused();
     }
 
+    /// In one line: what is in force, and why the file as it is now is not.
+    pub(super) fn summary(&self) -> String {
+        let told = self.0.lock();
+        let refused = told.refused.as_ref().and_then(|refused| refused.problems.first()).map(|problem| {
+            let place = place(&told.file, problem.line, problem.column);
+            format!("configuration refused: {place}: {}; ", problem.message)
+        });
+        format!("{}configuration {} is in force", refused.unwrap_or_default(), told.generation)
+    }
+
     pub(super) fn to_json(&self) -> Value {
         json!(&*self.0.lock())
     }

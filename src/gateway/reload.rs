@@ -18,6 +18,7 @@ use crate::telemetry;
 
 use super::crew::{Crew, Running};
 use super::news::News;
+use super::service::ServiceManager;
 use super::{Keep, applied, keys};
 
 /// How long new backends get to be ready before they serve; later ones come into the catalog when they are.
@@ -31,6 +32,7 @@ pub(super) struct Reloader {
     pub(super) server: Arc<Server>,
     pub(super) crew: Crew,
     pub(super) news: Arc<News>,
+    pub(super) manager: ServiceManager,
     pub(super) keep: Keep,
 }
 
@@ -60,10 +62,12 @@ impl Reloader {
                 () = watch.changed() => {}
                 () = asked.notified() => {}
             }
+            self.manager.reloading();
             // Whoever reloads may have mended what kept crashing.
             self.router.backends().iter().for_each(|backend| backend.release());
             let read = watch.steady(|| config::reload(&self.config));
             self.take(read).await;
+            self.manager.ready(&self.news.summary());
         }
     }
 

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-/// The circuit as operators see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The circuit as operators see it, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BreakerState {
     /// Calls pass.
     Closed,
-    /// Calls are refused.
-    Open,
     /// One call at a time finds out whether the backend is well again.
     HalfOpen,
+    /// Calls are refused.
+    Open,
 }
 
 impl BreakerState {

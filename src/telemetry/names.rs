@@ -64,7 +64,7 @@ declare! {
         "Calls that have begun and not ended."
 
     Gauge Count BREAKER_STATE "switchyard_breaker_state" ["backend"]
-        "State of the circuit breaker: 0 closed, 1 half open, 2 open."
+        "State of the circuit breaker: 0 closed, 1 half open, 2 open; with replicas, of the best that is connected."
     Counter Count BREAKER_TRANSITIONS "switchyard_breaker_transitions_total" ["backend", "to"]
         "Changes of the circuit breaker, by the state it changed to."
     Gauge Count BACKEND_STATE "switchyard_backend_state" ["backend", "state"]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::{Method, StatusCode};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::net::UnixDatagram;
 use tokio::task::JoinHandle;
 
 use crate::support::client::Events;
@@ -152,4 +154,65 @@ async fn a_socket_that_systemd_passes_is_served_and_outlives_the_process() {
     let waiting = tokio::spawn(async move { client.call("a__one", "{}").await });
     let _second = Serving::activated(directory.path(), socket);
     assert!(within("the answer", waiting).await.unwrap().result.is_some());
+}
+
+/// The next word to the service manager.
+async fn told(manager: &UnixDatagram) -> String {
+    let mut word = [0; 1024];
+    let length = within("a word to the service manager", manager.recv(&mut word)).await.unwrap();
+    String::from_utf8(word[..length].to_vec()).unwrap()
+}
+
+/// One reload as the service manager is told of it: since when, and what became of it.
+async fn reload(manager: &UnixDatagram) -> (i64, String) {
+    let begun = told(manager).await;
+    let since = begun.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap_or_else(|| panic!("{begun}"));
+    let since = since.parse().unwrap();
+    let ended = told(manager).await;
+    (since, ended.strip_prefix("READY=1\nSTATUS=").unwrap_or_else(|| panic!("{ended}")).to_owned())
+}
+
+fn monotonic_us() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
+}
+
+#[tokio::test]
+async fn the_service_manager_is_told_of_the_start_each_reload_and_the_end() {
+    let raw = RawBackend::start(Speaks::Modern, ONE, |_| None).await;
+    let directory = tempfile::tempdir().unwrap();
+    let server = "server: { listen: \"127.0.0.1:0\" }\nadmin: { enabled: false }\n";
+    let write = |backends: &str| {
+        let yaml = format!("{server}backends:\n{backends}");
+        std::fs::write(directory.path().join("gateway.yaml"), yaml).unwrap();
+    };
+    write(&raw.entry("a"));
+    let socket = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    let mut serving = Serving::managed(directory.path(), &socket);
+    assert_eq!(told(&manager).await, "READY=1\nSTATUS=configuration 1 is in force");
+    let url = serving.said("endpoint").await;
+    assert!(Client::modern(&url).ask("server/discover", "").await.result.is_some());
+
+    let asked = monotonic_us();
+    serving.hang_up();
+    let (since, outcome) = reload(&manager).await;
+    assert!((asked..=monotonic_us()).contains(&since), "{since}, asked at {asked}");
+    assert_eq!(outcome, "configuration 1 is in force");
+    // The file is followed too, so each change may be seen more than once.
+    write("  a: { comand: x }\n");
+    serving.hang_up();
+    let refusal = loop {
+        let (_, outcome) = reload(&manager).await;
+        if outcome.starts_with("configuration refused") {
+            break outcome;
+        }
+    };
+    assert!(refusal.contains("gateway.yaml:4:3: backend `a`"), "{refusal}");
+    assert!(refusal.ends_with("; configuration 1 is in force"), "{refusal}");
+    write(&raw.entry("b"));
+    while reload(&manager).await.1 != "configuration 2 is in force" {}
+    serving.terminate();
+    while told(&manager).await != "STOPPING=1" {}
+    assert_eq!(serving.ended().await.code(), Some(0));
 }

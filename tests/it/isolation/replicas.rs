@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::client::LEGACY;
+use crate::support::program::Program;
 use crate::support::{Answer, Asked, Client, RawBackend, Speaks, Yard, eventually};
 
 const TOOLS: &str = r#"[{"name":"echo","inputSchema":{"type":"object"}}]"#;
@@ -230,4 +231,74 @@ async fn what_a_replica_began_goes_on_there() {
     for replica in &replicas {
         assert_eq!(calls(replica) % 2, 0, "a state came back to another replica than gave it");
     }
+}
+
+/// The series of a replica, or of the backend that has them.
+fn series(metric: &str, replica: Option<&RawBackend>, more: &str) -> String {
+    let place = replica.map(|replica| format!("@{}", replica.url.trim_start_matches("http://")));
+    format!(r#"switchyard_{metric}{{backend="raw{}"{more}}}"#, place.unwrap_or_default())
+}
+
+async fn all_ready(program: &Program, replicas: &[RawBackend]) {
+    eventually("all replicas", async || {
+        for replica in replicas {
+            let ready = series("backend_state", Some(replica), r#",state="ready""#);
+            if program.metric(&ready).await != Some(1.0) {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
+}
+
+fn ill(asked: &Asked) -> Option<Answer> {
+    is_call(asked).then(|| Answer::Http(503, String::new()))
+}
+
+const TRIPS_FOR_LONG: &str = "breaker: { failures: 1, open: 60s, max_open: 60s }";
+
+#[tokio::test]
+async fn the_circuit_of_a_backend_is_shown_open_only_when_that_of_every_replica_is() {
+    let replicas = three(ill).await;
+    let program = Program::start(&format!("backends:\n{}", entry(&replicas, TRIPS_FOR_LONG))).await;
+    all_ready(&program, &replicas).await;
+    let client = program.modern();
+    let mut shown = Vec::new();
+    for _ in &replicas {
+        assert!(!client.call("raw__echo", "{}").await.result_value()["isError"].is_null());
+        let mut open = 0;
+        for replica in &replicas {
+            let state = program.metric(&series("breaker_state", Some(replica), "")).await;
+            open += usize::from(state == Some(2.0));
+        }
+        shown.push((open, program.metric(&series("breaker_state", None, "")).await));
+    }
+    assert_eq!(shown, [(1, Some(0.0)), (2, Some(0.0)), (3, Some(2.0))]);
+}
+
+#[tokio::test]
+async fn a_replica_that_a_reload_takes_out_takes_its_metrics_along() {
+    let mut replicas = three(|_| None).await;
+    replicas[2] = RawBackend::start(Speaks::Modern, TOOLS, ill).await;
+    let program = Program::start(&format!("backends:\n{}", entry(&replicas, TRIPS_FOR_LONG))).await;
+    all_ready(&program, &replicas).await;
+    let client = program.modern();
+    let circuit = series("breaker_state", Some(&replicas[2]), "");
+    eventually("an open circuit", async || {
+        client.call("raw__echo", "{}").await;
+        (program.metric(&circuit).await == Some(2.0)).then_some(())
+    })
+    .await;
+    let gone = replicas.pop().unwrap();
+    program.write(&format!("backends:\n{}", entry(&replicas, TRIPS_FOR_LONG)));
+    program.generation(2).await;
+    for state in ["connecting", "ready", "down", "stopped"] {
+        let shown = series("backend_state", Some(&gone), &format!(r#",state="{state}""#));
+        assert_eq!(program.metric(&shown).await, Some(0.0), "{state}");
+    }
+    for metric in ["breaker_state", "catalog_fetch_timestamp_seconds"] {
+        assert_eq!(program.metric(&series(metric, Some(&gone), "")).await, Some(0.0), "{metric}");
+    }
+    all_ready(&program, &replicas).await;
 }

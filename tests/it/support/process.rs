@@ -23,6 +23,7 @@ pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.args(arguments).current_dir(directory).kill_on_drop(true);
     command.env_remove("SWITCHYARD_CONFIG").env_remove("SWITCHYARD_TOKEN").env_remove("RUST_LOG");
+    command.env_remove("NOTIFY_SOCKET");
     command
 }
 
@@ -34,7 +35,17 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
-        let mut command = command(directory, arguments);
+        Self::spawn(command(directory, arguments))
+    }
+
+    /// The same, started by a service manager that listens on this socket.
+    pub(crate) fn managed(directory: &Path, socket: &Path) -> Self {
+        let mut command = command(directory, &["serve"]);
+        command.env("NOTIFY_SOCKET", socket);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = Arc::default();
         tokio::spawn(keep(child.stderr.take().unwrap(), Arc::clone(&lines)));
