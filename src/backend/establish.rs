@@ -185,6 +185,8 @@ impl Attempt<'_> {
 async fn explain(refusal: Refusal, child: &mut Child) -> Refusal {
     let Ok(reason) = tokio::time::timeout(EXIT_STATUS, child.ended()).await else { return refusal };
     match refusal {
+        // It ended because it was told to.
+        Refusal::NotLegacy(failure) => Refusal::NotLegacy(failure),
         Refusal::FellOverProbe(failure) => Refusal::FellOverProbe(Failure { message: reason, ..failure }),
         _ => Refusal::Failed(Failure::unavailable(reason)),
     }

@@ -69,6 +69,8 @@ pub(super) enum Refusal {
     /// The connection ended over the modern probe: some old servers fall over a method they do not
     /// know. The next attempt must not probe.
     FellOverProbe(Failure),
+    /// The process was asked `initialize` without a probe, and lives and refuses it: the next attempt must probe.
+    NotLegacy(Failure),
     /// The endpoint does not know Streamable HTTP; HTTP+SSE may be worth a try.
     NotStreamable(Failure),
 }
@@ -80,6 +82,7 @@ impl Refusal {
             Self::Failed(failure)
             | Self::NotStarted(failure)
             | Self::FellOverProbe(failure)
+            | Self::NotLegacy(failure)
             | Self::NotStreamable(failure) => failure,
         }
     }
@@ -233,7 +236,11 @@ pub(super) async fn over_pipe(
     patience: Duration,
 ) -> Result<Agreement, Refusal> {
     if known == Some(Era::Legacy) {
-        return Ok(initialize_pipe(pipe, ids, ClientCapabilities::default()).await?);
+        let agreed = initialize_pipe(pipe, ids, ClientCapabilities::default()).await;
+        return agreed.map_err(|failure| match pipe.signals().is_lost() {
+            true => Refusal::Failed(failure),
+            false => Refusal::NotLegacy(failure),
+        });
     }
     let mut probe = Box::pin(probe_pipe(pipe, ids));
     let judged = match timeout(patience, &mut probe).await {

@@ -103,6 +103,12 @@ impl Supervisor {
                 }
                 (failure.message, None)
             }
+            Err(Refusal::NotLegacy(failure)) => {
+                // What it fell over before was not the probe, or another server is in its place.
+                self.backend.learn_era(None);
+                tracing::debug!(backend = self.backend.name(), %failure, "starting again with the modern probe");
+                return;
+            }
             Err(Refusal::NotStarted(failure)) => (failure.message, None),
             Err(Refusal::Failed(failure) | Refusal::NotStreamable(failure)) => {
                 self.backend.learn_era(None);

@@ -51,6 +51,8 @@ struct Row {
     sick: usize,
     rounds: Vec<Round>,
     first_sample: usize,
+    /// Between two calls to the sick backend: when it changed is known no better.
+    spacing: Duration,
 }
 
 /// Runs the matrix.
@@ -109,7 +111,8 @@ async fn row(plan: &Plan, yard: &Yard, load: &Load, fault: Fault, sick: usize, r
     let (least, most) = if plan.quick { QUICK_ROUNDS } else { ROUNDS };
     let before = process::resident_kib(yard.gateway.pid());
     let processes = process::descendants(yard.gateway.pid()).0.len();
-    let mut row = Row { fault, sick, rounds: Vec::new(), first_sample: load.count() };
+    let spacing = Duration::from_secs(1) / plan.rate;
+    let mut row = Row { fault, sick, rounds: Vec::new(), first_sample: load.count(), spacing };
     loop {
         row.rounds.push(round(yard, load, fault, sick, window).await);
         if row.rounds.len() < least {
@@ -215,7 +218,9 @@ impl Row {
         samples.iter().filter(|one| one.backend == self.sick).filter(is_refused).collect()
     }
 
-    /// The slowest recovery, and what the refusals of that time allow: the wait they named and one probe.
+    /// The slowest recovery, and what the refusals of that time allow: the wait they named and one probe. The first
+    /// refusal of a wait comes up to one call after it began and names what is left of it, and the call that finds it
+    /// over up to one call after that.
     fn recovery(&self, samples: &[Sample]) -> Option<(Duration, Duration)> {
         let refused = self.refused(samples);
         let of = |round: &Round| {
@@ -225,7 +230,7 @@ impl Row {
                 Verdict::Refused { retry_after_ms } => retry_after_ms,
                 _ => None,
             });
-            let allowed = Duration::from_millis(named.max().unwrap_or(0)) + DEADLINE;
+            let allowed = Duration::from_millis(named.max().unwrap_or(0)) + DEADLINE + 2 * self.spacing;
             Some((recovered - round.healed, allowed))
         };
         let all: Option<Vec<_>> = self.rounds.iter().map(of).collect();

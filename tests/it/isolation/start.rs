@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::gateway::RefusedPort;
+use crate::support::gateway::{RefusedPort, raw_stdio};
 use crate::support::{Answer, Client, RawBackend, Speaks, Yard, eventually};
 
 const TOOLS: &str = r#"[{"name":"echo","inputSchema":{"type":"object"}}]"#;
@@ -50,4 +50,18 @@ async fn a_backend_that_asks_for_a_pause_while_it_is_connected_to_is_left_alone_
         let wait = yard.backend("busy").snapshot.retry_after_ms.unwrap();
         assert!((expected - 30_000..=expected).contains(&wait), "{status}, {asked}: {wait}");
     }
+}
+
+#[tokio::test]
+async fn a_modern_process_that_ended_at_its_first_start_is_not_taken_for_an_old_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (been, server) = (directory.path().join("been"), raw_stdio());
+    let script = format!("mkdir '{}' && exit 3; exec '{}' modern", been.display(), server.display());
+    let restart = "restart: { backoff: 60s, max_backoff: 60s }";
+    let yard = Yard::start_cold(&format!(
+        "backends:\n  raw: {{ command: sh, args: [-c, \"{script}\"], {restart} }}\n"
+    ))
+    .await;
+    yard.until("raw", "ready").await;
+    assert_eq!(yard.backend("raw").snapshot.era, Some("modern"));
 }
