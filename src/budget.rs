@@ -129,7 +129,8 @@ pub(crate) fn sent(text: Bytes) -> Bytes {
 }
 
 impl Held {
-    fn overdrawn(mut self, text: Bytes) -> Bytes {
+    /// `text`, counted beyond the bound where there is no room for it.
+    pub(crate) fn overdrawn(mut self, text: Bytes) -> Bytes {
         let missing = self.missing(text.len()) as usize;
         if missing > 0 {
             self.budget.overdraw(missing);

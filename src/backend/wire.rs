@@ -16,11 +16,11 @@ use super::pipe::PipeReply;
 const ROOM_WAIT: Duration = Duration::from_secs(5);
 
 /// A message of a pipe, counted if it is large. The pipe is not read meanwhile, which is what slows the backend
-/// down; one that still finds no room is let through, because the pipe's other calls wait behind it.
+/// down; one that still finds no room is let through, because the pipe's other calls wait behind it, and counted too.
 pub(super) async fn counted(text: Bytes) -> Bytes {
     let mut held = Held::default();
     held.cover_within(text.len(), ROOM_WAIT).await;
-    held.keep(text)
+    held.overdrawn(text)
 }
 
 /// One request as it goes to the backend.
