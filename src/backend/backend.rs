@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::protocol::{Era, RawJson, Revision};
-use crate::resilience::{BreakerState, Bulkhead, Permit, Place, RetryBudget, SharedBreaker, Transition};
+use crate::protocol::Era;
+use crate::resilience::{BreakerState, Bulkhead, RetryBudget, SharedBreaker, Transition};
 use crate::telemetry::backends::{self, Circuit};
 
 use super::child::StderrTail;
@@ -19,19 +19,14 @@ use super::connection::Connection;
 use super::hold::Hold;
 use super::ids::Ids;
 use super::kept::Kept;
-use super::lease::Lease;
 use super::oauth::Grants;
 use super::pool::Pool;
 use super::replicas::{Peers, Replicas};
 use super::sharing::Wants;
-use super::state::{Ready, unix_seconds};
-use super::tools::{Limits, Tools};
+use super::state::unix_seconds;
+use super::tools::Tools;
 use super::watched::Watched;
-use super::wire::Outgoing;
-use super::{
-    Authorizer, BackendSettings, Beside, Call, Connections, Failure, FailureKind, Offer, Sent, Snapshot,
-    State, TransportSettings, Vault, now,
-};
+use super::{Admission, Authorizer, BackendSettings, Failure, FailureKind, Offer, Sent, State, Vault, now};
 
 /// Between two looks whether the last call of a backend that was taken out is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
@@ -45,7 +40,7 @@ pub struct Backend {
     grants: Option<Arc<Grants>>,
     pub(super) ids: Ids,
     pub(super) tail: StderrTail,
-    breaker: SharedBreaker,
+    pub(super) breaker: SharedBreaker,
     bulkhead: Bulkhead,
     budget: Mutex<RetryBudget>,
     tools: Tools,
@@ -56,13 +51,13 @@ pub struct Backend {
     offer: ArcSwapOption<Offer>,
     /// How often what it offers was fetched.
     pub(super) fetches: watch::Sender<u64>,
-    last_error: Mutex<Option<String>>,
+    pub(super) last_error: Mutex<Option<String>>,
     /// The era it speaks, once found out; forgotten when an attempt fails.
     era: Mutex<Option<Era>>,
     /// Found out to refuse `initialize`, since it was last connected.
     pub(super) only_modern: AtomicBool,
-    fetched_at: AtomicU64,
-    restarts: AtomicU64,
+    pub(super) fetched_at: AtomicU64,
+    pub(super) restarts: AtomicU64,
     pub(super) hold: Hold,
     changed: Changed,
     /// Another one has its name now, or nobody: what becomes of it is not told any more.
@@ -412,86 +407,5 @@ impl Backend {
             self.restarts.fetch_add(1, Ordering::Relaxed);
             backends::restarted(self.name());
         }
-    }
-
-    /// For `/status`.
-    pub fn snapshot(&self) -> Snapshot {
-        let replicas = self.replicas.as_ref().map(Replicas::snapshots).unwrap_or_default();
-        let state = self.state();
-        let revision = match &state {
-            State::Ready(Ready(connection)) => Some(connection.revision()),
-            _ => None,
-        };
-        let retry_after_ms = match &state {
-            State::Down { .. } => {
-                state.refusal().retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
-            }
-            _ => None,
-        };
-        Snapshot {
-            name: self.name().to_owned(),
-            state: state.label().as_str(),
-            transport: self.transport(),
-            era: self.known_era().map(Era::as_str),
-            revision: revision.map(Revision::as_str),
-            breaker: self.circuit().as_str(),
-            in_flight: self.in_flight(),
-            connections: self.connections(&replicas),
-            restarts: self.restarts.load(Ordering::Relaxed)
-                + replicas.iter().map(|replica| replica.restarts).sum::<u64>(),
-            retry_after_ms,
-            held: self.held(),
-            last_error: self.last_error.lock().clone(),
-            fetched_at: Some(self.fetched_at.load(Ordering::Relaxed))
-                .filter(|at| *at > 0)
-                .max(replicas.iter().filter_map(|replica| replica.fetched_at).max()),
-            stderr: self.tail.lock().iter().cloned().collect(),
-            replicas,
-            is_ejected: false,
-        }
-    }
-
-    fn connections(&self, replicas: &[Snapshot]) -> Connections {
-        let open = self.pool.open() + self.kept.open();
-        let mut all = self.settings.sharing(self.known_era(), open);
-        all.open += replicas.iter().map(|replica| replica.connections.open).sum::<usize>();
-        all.max *= replicas.len().max(1);
-        all
-    }
-
-    fn transport(&self) -> &'static str {
-        match self.settings.transport {
-            TransportSettings::Stdio(_) => "stdio",
-            TransportSettings::Http { .. } => "http",
-            TransportSettings::Sse { .. } => "sse",
-        }
-    }
-}
-
-/// Leave to send one call.
-pub struct Admission {
-    pub(super) backend: Arc<Backend>,
-    pub(super) lease: Lease,
-    pub(super) place: Place,
-    pub(super) permit: Permit,
-    pub(super) limits: Limits,
-    pub(super) first_made: Option<tokio::time::Instant>,
-}
-
-impl Admission {
-    /// What the backend speaks on this connection.
-    pub fn revision(&self) -> Revision {
-        self.lease.connection().revision()
-    }
-
-    /// The id the request will have on this hop; also its progress token.
-    pub fn draw_id(&self) -> u64 {
-        self.backend.ids.next()
-    }
-
-    /// Makes the call; nothing is sent until its first event is asked for. `beside` is for its
-    /// headers.
-    pub fn call(self, id: u64, method: &'static str, params: RawJson, beside: Beside) -> Call {
-        Call::new(self, Outgoing { id, method, params: Some(params), beside })
     }
 }

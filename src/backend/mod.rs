@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `backend.rs` | what is a backend to the rest of the gateway? |
 //! | `replicas.rs` | to which of several places that serve the same does a call go? |
+//! | `admission.rs` | what does a call need before it is sent? |
 //! | `call.rs` | how does one call go, from leave to send to its verdict? |
 //! | `task.rs`, `followed.rs` | how does a call go on that the backend runs as a task, in each era? |
 //! | `supervisor.rs` | who keeps the connection alive? |
@@ -28,13 +29,14 @@
 //! | `http.rs` | how does Streamable HTTP work? |
 //! | `oauth/` | how does the gateway get leave from an authorization server? |
 //! | `tools.rs` | what did the operator set for single tools? |
-//! | `state.rs` | how is the backend now? |
+//! | `state.rs`, `status.rs` | how is the backend now, and what do operators see of it? |
 //! | `failure.rs` | why is there no answer? |
 //! | `refused.rs` | what can be done about a request that was refused unread? |
 //! | `verdict.rs` | what does a call's end say about the backend, and may it be made again? |
 //!
 //! Nothing here knows names or clients: the router hands in local names and takes back raw answers.
 
+mod admission;
 #[allow(clippy::module_inception)]
 mod backend;
 mod call;
@@ -71,6 +73,7 @@ mod sharing;
 mod signals;
 mod sse;
 mod state;
+mod status;
 mod stdio;
 mod subscribe;
 mod supervisor;
@@ -80,7 +83,8 @@ mod verdict;
 mod watched;
 mod wire;
 
-pub use backend::{Admission, Backend, Changed};
+pub use admission::Admission;
+pub use backend::{Backend, Changed};
 pub use call::{Call, CallEvent};
 pub use failure::{Failure, FailureKind, Sent};
 pub use groups::kill_all;
