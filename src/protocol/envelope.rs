@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::json::{Fault, Flaw, Place, read_object, salvage, text_of};
+use super::json::{Fault, Flaw, Outline, Place, read_object, salvage, text_of};
 use super::{RawJson, RpcError, guard};
 
 /// A request's id, as it was spelt: a string or a number.
@@ -89,15 +89,27 @@ impl Malformed {
     }
 }
 
-/// The members an envelope may have, where they stand.
+/// The value of a member of the envelope, as it stands in the text.
+struct Part {
+    at: Range<usize>,
+    outline: Option<Outline>,
+}
+
+impl Part {
+    fn of(self, text: &Bytes) -> RawJson {
+        RawJson::outlined(text.slice(self.at), self.outline)
+    }
+}
+
+/// The members an envelope may have.
 #[derive(Default)]
 struct Wire {
-    jsonrpc: Option<Range<usize>>,
-    id: Option<Range<usize>>,
-    method: Option<Range<usize>>,
-    params: Option<Range<usize>>,
-    result: Option<Range<usize>>,
-    error: Option<Range<usize>>,
+    jsonrpc: Option<Part>,
+    id: Option<Part>,
+    method: Option<Part>,
+    params: Option<Part>,
+    result: Option<Part>,
+    error: Option<Part>,
     /// Where a member begins that stood before: which of the two counts is not known.
     twice: Option<usize>,
 }
@@ -105,14 +117,14 @@ struct Wire {
 impl Wire {
     fn read(text: &[u8]) -> Result<Self, Fault> {
         let mut wire = Self::default();
-        read_object(text, |place| wire.note(text, place))?;
+        read_object(text, |place, outline| wire.note(text, place, outline))?;
         match wire.twice {
             Some(at) => Err(Fault { flaw: Flaw::NoObject, at }),
             None => Ok(wire),
         }
     }
 
-    fn note(&mut self, text: &[u8], Place { key, value }: Place) {
+    fn note(&mut self, text: &[u8], Place { key, value }: Place, outline: Option<Outline>) {
         let at = key.start;
         let slot = match text_of(&text[key]).as_deref() {
             Some("jsonrpc") => &mut self.jsonrpc,
@@ -123,7 +135,7 @@ impl Wire {
             Some("error") => &mut self.error,
             _ => return,
         };
-        if slot.replace(value).is_some() {
+        if slot.replace(Part { at: value, outline }).is_some() {
             self.twice = Some(at);
         }
     }
@@ -135,11 +147,11 @@ impl Wire {
 /// −32700 for text that is not JSON or nests too deep, −32600 for JSON that is no message.
 pub fn parse(text: &Bytes) -> Result<Message, Box<Malformed>> {
     let wire = Wire::read(text).map_err(|fault| Malformed::new(None, describe(text, fault)))?;
-    let keep = |place: Range<usize>| RawJson::authored(text.slice(place));
+    let keep = |part: Part| part.of(text);
     let (has_id, id) = (wire.id.is_some(), wire.id.map(keep).and_then(Id::new));
     let refuse = |message: &str| Malformed::new(id.clone(), RpcError::invalid_request(message));
 
-    if wire.jsonrpc.map(|place| &text[place]) != Some(b"\"2.0\"") {
+    if wire.jsonrpc.map(|part| &text[part.at]) != Some(b"\"2.0\"") {
         return Err(refuse("`jsonrpc` must be \"2.0\""));
     }
     let has_unusable_id = has_id && id.is_none();
@@ -248,6 +260,23 @@ mod tests {
         assert_eq!(id.raw().as_str(), "7.0e1");
         assert_eq!(method, "tools/call");
         assert_eq!(params.unwrap().as_str(), r#"{ "x": 1.10 }"#);
+    }
+
+    #[test]
+    fn the_members_noted_on_the_way_are_those_that_a_walk_finds() {
+        let many: Vec<_> = (0..40).map(|n| format!("\"k{n}\":{n}")).collect();
+        let odd = r#"{ "a" : 1 , "b":{"a":[2,{"c":"}"}]},"\u0061": "x\"}" ,"a":[]}"#;
+        for params in ["{}", odd, &format!("{{{}}}", many.join(","))] {
+            let text = format!(r#" {{"id":1,"params": {params} ,"jsonrpc":"2.0","method":"m"}}"#);
+            let Message::Request { params: Some(noted), .. } = read(&text).unwrap() else {
+                panic!("no request")
+            };
+            let walked = RawJson::authored(Bytes::copy_from_slice(params.as_bytes()));
+            let members =
+                |of: &RawJson| of.members().map(|(key, value)| (key.into_owned(), value)).collect::<Vec<_>>();
+            assert_eq!(members(&noted), members(&walked));
+            assert_eq!(noted.get("a"), walked.get("a"));
+        }
     }
 
     #[test]

@@ -7,14 +7,16 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::RawJson;
 
-/// Header names, lower case as HTTP libraries keep them.
+/// Names of headers.
 #[allow(missing_docs)]
 pub mod name {
-    pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
-    pub const SESSION_ID: &str = "mcp-session-id";
-    pub const METHOD: &str = "mcp-method";
-    pub const NAME: &str = "mcp-name";
-    pub const LAST_EVENT_ID: &str = "last-event-id";
+    use http::HeaderName;
+
+    pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+    pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+    pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+    pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
+    pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 }
 
 const OPENING: &str = "=?base64?";

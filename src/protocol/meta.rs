@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
+use super::json::{Writer, text_of};
 use super::trace::{self, TraceContext};
-use super::{LogLevel, Object, RawJson, Revision};
+use super::{LogLevel, RawJson, Revision};
 
 /// Keys of `_meta` (MCP 2026-07-28, basic/index, `_meta`).
 #[allow(missing_docs)]
@@ -96,40 +97,55 @@ pub struct HopMeta {
     pub trace: Option<Arc<TraceContext>>,
 }
 
-/// Rewrites a client's `_meta` for the next hop: keys that belong to one hop are replaced, those of
-/// the trace are there as far as they were well formed, all others (vendors' own) pass as they are. `None` if nothing is left to say.
+/// Rewrites a client's `_meta` for the next hop: keys that belong to one hop are replaced, those of the trace are
+/// there as far as they were well formed, all others (vendors' own) pass as they are. `None` if nothing is left to
+/// say.
 pub fn rewrite(meta: Option<&RawJson>, hop: &HopMeta) -> Option<RawJson> {
-    let mut object = meta.and_then(Object::parse).unwrap_or_default();
-    object.retain(|name| match name {
-        key::PROTOCOL_VERSION
-        | key::CLIENT_CAPABILITIES
-        | key::CLIENT_INFO
-        | key::LOG_LEVEL
-        | key::RELATED_TASK
-        | key::PROGRESS_TOKEN => false,
-        trace::PARENT | trace::STATE | trace::BAGGAGE => {
-            hop.trace.as_ref().is_some_and(|trace| trace.members().any(|(kept, _)| kept == name))
+    let mut written = Writer::new(meta.map_or(0, RawJson::len) + ROOM);
+    for (key, value) in meta.into_iter().flat_map(RawJson::spelt_members) {
+        if !is_written_anew(key) {
+            written.spelt(key, value);
         }
-        _ => true,
-    });
-    for (name, value) in hop.trace.iter().flat_map(|trace| trace.members()) {
-        object.set(name, value.clone());
+    }
+    for (key, value) in hop.trace.iter().flat_map(|trace| trace.members()) {
+        written.member(key, value);
     }
     if let Some(token) = &hop.progress_token {
-        object.set(key::PROGRESS_TOKEN, token.clone());
+        written.member(key::PROGRESS_TOKEN, token);
     }
     if let Some(revision) = hop.revision {
-        let capabilities = hop.client_capabilities.clone().unwrap_or_else(RawJson::empty_object);
-        object.set(key::PROTOCOL_VERSION, RawJson::of(revision.as_str()));
-        object.set(key::CLIENT_CAPABILITIES, capabilities);
+        let none = RawJson::empty_object();
+        written.member(key::PROTOCOL_VERSION, &RawJson::of_text(revision.as_str()));
+        written.member(key::CLIENT_CAPABILITIES, hop.client_capabilities.as_ref().unwrap_or(&none));
         if let Some(info) = &hop.client_info {
-            object.set(key::CLIENT_INFO, info.clone());
+            written.member(key::CLIENT_INFO, info);
         }
         if let Some(level) = &hop.log_level {
-            object.set(key::LOG_LEVEL, RawJson::of(level.as_str()));
+            written.member(key::LOG_LEVEL, &RawJson::of_text(level.as_str()));
         }
     }
-    (!object.is_empty()).then(|| object.to_json())
+    (!written.is_empty()).then(|| written.finish())
+}
+
+/// What the gateway's own members take, in bytes, more or less.
+const ROOM: usize = 256;
+
+/// Whether what stands at `key`, spelt, means nothing behind this hop or was read and judged.
+fn is_written_anew(key: &[u8]) -> bool {
+    text_of(key).is_some_and(|key| {
+        matches!(
+            &*key,
+            key::PROTOCOL_VERSION
+                | key::CLIENT_CAPABILITIES
+                | key::CLIENT_INFO
+                | key::LOG_LEVEL
+                | key::RELATED_TASK
+                | key::PROGRESS_TOKEN
+                | trace::PARENT
+                | trace::STATE
+                | trace::BAGGAGE
+        )
+    })
 }
 
 #[cfg(test)]

@@ -12,44 +12,34 @@ use super::target::Target;
 
 /// The parameters as the backend gets them.
 pub(super) fn outward(target: &Target, inbound: &Inbound, revision: Revision, id: u64) -> RawJson {
-    let mut params = target.params.clone();
-    let local = RawJson::of(&*target.route.local);
-    match inbound.routed {
-        Routed::CallTool => {
-            // What 2025-11-25 asks for a task with; whether there is one is not up to the client here.
-            params.remove("task");
-            params.set("name", local);
-        }
-        Routed::GetPrompt => {
-            params.set("name", local);
-        }
-        Routed::ReadResource | Routed::GetSkill | Routed::ReadDirectory => {
-            params.set("uri", local);
-        }
-        Routed::Complete => localize_reference(&mut params, local),
-        Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => {
-            params.set("taskId", local);
-        }
-    }
     let mut meta = hop_meta(&inbound.caller, revision, id);
     if target.is_followed {
         meta.client_capabilities = meta.client_capabilities.as_ref().map(tasks::declared_beside);
     }
-    match rewrite_meta(params.get("_meta"), &meta) {
-        Some(meta) => params.set("_meta", meta),
-        None => {
-            params.remove("_meta");
-            &mut params
-        }
-    };
-    params.to_json()
+    let (key, name) = localized(target, inbound.routed);
+    let mut changes = vec![(key, Some(name)), ("_meta", rewrite_meta(target.params.get("_meta"), &meta))];
+    if inbound.routed == Routed::CallTool {
+        // What 2025-11-25 asks for a task with; whether there is one is not up to the client here.
+        changes.push(("task", None));
+    }
+    target.params.changed(&changes)
 }
 
-fn localize_reference(params: &mut Object, local: RawJson) {
-    let Some(mut reference) = params.get("ref").and_then(Object::parse) else { return };
+/// The parameter that says what is asked for, and the name that the backend has for it.
+fn localized(target: &Target, routed: Routed) -> (&'static str, RawJson) {
+    let local = RawJson::of(&*target.route.local);
+    match routed {
+        Routed::CallTool | Routed::GetPrompt => ("name", local),
+        Routed::ReadResource | Routed::GetSkill | Routed::ReadDirectory => ("uri", local),
+        Routed::Complete => ("ref", localized_reference(&target.params, local)),
+        Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => ("taskId", local),
+    }
+}
+
+fn localized_reference(params: &Object, local: RawJson) -> RawJson {
+    let reference = params.get("ref").and_then(Object::parse).unwrap_or_default();
     let key = if reference.get("name").is_some() { "name" } else { "uri" };
-    reference.set(key, local);
-    params.set("ref", reference.to_json());
+    reference.changed(&[(key, Some(local))])
 }
 
 /// The progress token of a hop is its request's id: unique, and found in one look-up.

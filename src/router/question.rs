@@ -97,7 +97,8 @@ impl Questions {
 /// left out (MCP 2026-07-28, client/elicitation: URL mode has no `elicitationId`).
 pub(super) fn for_modern(method: &str, params: Option<&RawJson>) -> RawJson {
     let mut shown = params.and_then(Object::parse).unwrap_or_default();
-    shown.retain(|key| key != "elicitationId" && key != "_meta");
+    shown.remove("elicitationId");
+    shown.remove("_meta");
     let mut entry = Object::new();
     entry.set("method", RawJson::of(method));
     if !shown.is_empty() || method != question::LIST_ROOTS {

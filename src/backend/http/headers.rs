@@ -12,9 +12,13 @@ use super::super::Failure;
 use super::super::wire::Outgoing;
 use super::Hop;
 
+/// Headers that every request has, and that the protocol adds to one.
+const ADDED: usize = 10;
+
 /// What the operator configured; values are marked sensitive, so that no library logs them.
 pub(in super::super) fn fixed(configured: &BTreeMap<String, SecretString>) -> Result<HeaderMap, Failure> {
-    let mut headers = HeaderMap::with_capacity(configured.len() + 2);
+    // Each request adds to a copy: with room for that from the start, none grows.
+    let mut headers = HeaderMap::with_capacity(configured.len() + ADDED);
     for (name, value) in configured {
         let parsed =
             HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::from_str(value.expose_secret()).ok());

@@ -1,6 +1,8 @@
 //! Where do the members of an object stand whose text was checked before?
 
 use std::ops::Range;
+use std::slice;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -14,10 +16,33 @@ pub(in crate::protocol) fn salvage(text: &Bytes, key: &str) -> Option<RawJson> {
 }
 
 /// Where a member of an object stands.
+#[derive(Clone)]
 pub(in crate::protocol) struct Place {
     /// With its quotes.
     pub(in crate::protocol) key: Range<usize>,
     pub(in crate::protocol) value: Range<usize>,
+}
+
+/// Where all members of an object stand, noted by the pass that checked it: who asks for them later need not walk
+/// the text again.
+pub(in crate::protocol) type Outline = Arc<[Place]>;
+
+/// The members of an object, one by one.
+pub(super) enum Places<'a> {
+    Noted(slice::Iter<'a, Place>),
+    /// `None` for what is no object.
+    Sought(Option<Members<'a>>),
+}
+
+impl Iterator for Places<'_> {
+    type Item = Place;
+
+    fn next(&mut self) -> Option<Place> {
+        match self {
+            Self::Noted(places) => places.next().cloned(),
+            Self::Sought(members) => members.as_mut()?.next(),
+        }
+    }
 }
 
 /// Walks an object's members. The text is valid JSON already, so the walk only has to find where

@@ -5,6 +5,7 @@
 //! | `reader.rs` | is a text from outside JSON, and where do its members stand? |
 //! | `raw.rs` | one value: what is in it? |
 //! | `object.rs` | how is an object edited, member by member? |
+//! | `writer.rs` | how is an object written that nobody will edit? |
 //! | `members.rs` | where do the members of an object stand whose text was checked before? |
 //! | `strings.rs` | where does a string end, and what does it spell? |
 
@@ -13,10 +14,12 @@ mod object;
 mod raw;
 mod reader;
 mod strings;
+mod writer;
 
 pub use object::Object;
 pub use raw::RawJson;
 
-pub(super) use members::{Place, salvage};
+pub(super) use members::{Outline, Place, salvage};
 pub(super) use reader::{Fault, Flaw, read_object};
 pub(super) use strings::{closing_quote, text_of};
+pub(super) use writer::Writer;

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use bytes::{BufMut, BytesMut};
 
 use super::RawJson;
-use super::members::{Members, Place};
+use super::members::Place;
 use super::strings::{has_escape, spells};
+use super::writer::Writer;
 use crate::protocol::Pieces;
 
 /// An object as its members in order, each still the text it arrived as.
@@ -44,7 +45,7 @@ impl Object {
     /// the two the next reader would believe is not known.
     pub fn parse(value: &RawJson) -> Option<Self> {
         let member = |place: Place| Member { key: value.part(place.key), value: value.part(place.value) };
-        let members: Vec<Member> = Members::of(value.as_bytes())?.map(member).collect();
+        let members: Vec<Member> = value.is_object().then(|| value.places().map(member).collect())?;
         are_unique(&members).then_some(Self { members })
     }
 
@@ -88,9 +89,26 @@ impl Object {
         Some(self.members.remove(at).value)
     }
 
-    /// Keeps the members whose key passes.
-    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        self.members.retain(|m| m.key.string().is_some_and(|key| keep(&key)));
+    /// The object's text with some members another value, or, for `None`, gone; a value whose key is new comes last.
+    /// The keys are such that need no escapes.
+    pub fn changed(&self, changes: &[(&str, Option<RawJson>)]) -> RawJson {
+        let added = changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, RawJson::len) + 4);
+        let mut text = Writer::new(self.size() + added.sum::<usize>());
+        for member in &self.members {
+            match changes.iter().find(|(key, _)| member.is(key)) {
+                None => text.spelt(member.key.as_bytes(), member.value.as_bytes()),
+                Some((_, Some(value))) => text.spelt(member.key.as_bytes(), value.as_bytes()),
+                Some((_, None)) => {}
+            }
+        }
+        for (key, value) in changes {
+            if let Some(value) = value
+                && self.get(key).is_none()
+            {
+                text.member(key, value);
+            }
+        }
+        text.finish()
     }
 
     /// The object's text, in which the value of `key` stays where it is in memory.
@@ -115,17 +133,16 @@ impl Object {
 
     /// The object's text: every untouched key and value as it arrived, no white space between them.
     pub fn to_json(&self) -> RawJson {
-        let size = self.members.iter().map(|m| m.key.len() + m.value.len() + 2).sum::<usize>() + 2;
-        let mut text = BytesMut::with_capacity(size);
-        text.put_u8(b'{');
-        for (position, member) in self.members.iter().enumerate() {
-            if position > 0 {
-                text.put_u8(b',');
-            }
-            member.write(&mut text);
+        let mut text = Writer::new(self.size());
+        for member in &self.members {
+            text.spelt(member.key.as_bytes(), member.value.as_bytes());
         }
-        text.put_u8(b'}');
-        RawJson::authored(text.freeze())
+        text.finish()
+    }
+
+    /// What its text takes, in bytes.
+    fn size(&self) -> usize {
+        self.members.iter().map(|m| m.key.len() + m.value.len() + 2).sum::<usize>() + 2
     }
 }
 
@@ -173,6 +190,14 @@ mod tests {
     fn a_key_that_stands_twice_is_refused_however_it_is_spelt() {
         assert!(Object::parse(&raw(r#"{"name":1,"n\u0061me":2}"#)).is_none());
         assert!(Object::parse(&raw("[1]")).is_none());
+    }
+
+    #[test]
+    fn what_is_changed_stays_where_it_stands_and_what_is_new_comes_last() {
+        let object = Object::parse(&raw(r#"{"a":1,"n\u0061me":"x","task":{}}"#)).unwrap();
+        let changes = [("name", Some(raw("\"y\""))), ("new", Some(raw("2"))), ("task", None), ("no", None)];
+        assert_eq!(object.changed(&changes).as_str(), r#"{"a":1,"n\u0061me":"y","new":2}"#);
+        assert_eq!(Object::new().changed(&[("a", None)]).as_str(), "{}");
     }
 
     #[test]

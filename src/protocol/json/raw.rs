@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -9,12 +10,16 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::members::Members;
+use super::members::{Members, Outline, Place, Places};
 use super::strings::{spells, text_of};
 
 /// One valid JSON value as text: cheap to clone, never re-spelt.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RawJson(pub(super) Bytes);
+#[derive(Clone)]
+pub struct RawJson {
+    text: Bytes,
+    /// Where the members stand, if the pass that checked the text noted it.
+    outline: Option<Outline>,
+}
 
 impl RawJson {
     /// Checks that `text` is one JSON value and keeps it without the white space around it.
@@ -28,13 +33,13 @@ impl RawJson {
 
     /// The part of an already checked `text` that `value` borrows.
     pub(in crate::protocol) fn within(text: &Bytes, value: &RawValue) -> Self {
-        Self(text.slice_ref(value.get().as_bytes()))
+        Self::authored(text.slice_ref(value.get().as_bytes()))
     }
 
     /// Text of something the gateway itself authors.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Self {
         // Authored values are maps with string keys, which always serialise; `null` is the total answer.
-        Self(serde_json::to_vec(value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from))
+        Self::authored(serde_json::to_vec(value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from))
     }
 
     /// The string `text`, spelt.
@@ -46,67 +51,72 @@ impl RawJson {
         spelt.push(b'"');
         spelt.extend_from_slice(text.as_bytes());
         spelt.push(b'"');
-        Self(spelt.into())
+        Self::authored(spelt.into())
     }
 
     /// Keeps `text` without looking: for what the gateway put together from values already checked.
     pub(crate) fn authored(text: Bytes) -> Self {
-        Self(text)
+        Self { text, outline: None }
+    }
+
+    /// The same for an object whose members were found on the way.
+    pub(in crate::protocol) fn outlined(text: Bytes, outline: Option<Outline>) -> Self {
+        Self { text, outline }
     }
 
     /// `{}`.
     pub fn empty_object() -> Self {
-        Self(Bytes::from_static(b"{}"))
+        Self::authored(Bytes::from_static(b"{}"))
     }
 
     /// The text's bytes: UTF-8 by construction.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.text
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("null")
+        std::str::from_utf8(&self.text).unwrap_or("null")
     }
 
     /// The text, giving up the wrapper.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.text
     }
 
     /// Length in bytes.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.text.len()
     }
 
     /// Never true: a JSON value has at least one character.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.text.is_empty()
     }
 
     /// The value as a typed one, for what the gateway must understand.
     pub fn to<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_slice(&self.0).ok()
+        serde_json::from_slice(&self.text).ok()
     }
 
     /// The string this value is, if it is one.
     pub fn string(&self) -> Option<Cow<'_, str>> {
-        text_of(&self.0)
+        text_of(&self.text)
     }
 
     /// Whether this value is an object.
     pub fn is_object(&self) -> bool {
-        self.0.first() == Some(&b'{')
+        self.text.first() == Some(&b'{')
     }
 
     /// Whether this value is an array.
     pub fn is_array(&self) -> bool {
-        self.0.first() == Some(&b'[')
+        self.text.first() == Some(&b'[')
     }
 
     /// Whether this value is `null`.
     pub fn is_null(&self) -> bool {
-        self.0.as_ref() == b"null"
+        self.text.as_ref() == b"null"
     }
 
     /// The member `key` of this object; the last one where a key stands twice.
@@ -116,41 +126,66 @@ impl RawJson {
 
     /// Every member `key` of this object.
     pub fn get_all(&self, key: &str) -> impl Iterator<Item = RawJson> {
-        let members = Members::of(&self.0).into_iter().flatten();
-        members
-            .filter(move |member| spells(&self.0[member.key.clone()], key))
+        self.places()
+            .filter(move |member| spells(&self.text[member.key.clone()], key))
             .map(|member| self.part(member.value))
     }
 
     /// The members of this object, keys unescaped; none if it is no object.
     pub fn members(&self) -> impl Iterator<Item = (Cow<'_, str>, RawJson)> {
-        let members = Members::of(&self.0).into_iter().flatten();
-        members.filter_map(|member| Some((text_of(&self.0[member.key])?, self.part(member.value))))
+        self.places().filter_map(|member| Some((text_of(&self.text[member.key])?, self.part(member.value))))
+    }
+
+    /// Keys with their quotes and escapes, and values, as they stand.
+    pub(in crate::protocol) fn spelt_members(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.places().map(|member| (&self.text[member.key], &self.text[member.value]))
+    }
+
+    /// Where the members of this object stand; nowhere if it is no object.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        match &self.outline {
+            Some(outline) => Places::Noted(outline.iter()),
+            None => Places::Sought(Members::of(&self.text)),
+        }
     }
 
     pub(super) fn part(&self, place: Range<usize>) -> RawJson {
-        Self(self.0.slice(place))
+        Self::authored(self.text.slice(place))
     }
 
     /// The elements of this array; none if it is no array.
     pub fn elements(&self) -> Vec<RawJson> {
-        serde_json::from_slice::<Vec<&RawValue>>(&self.0)
-            .map(|items| items.into_iter().map(|item| Self::within(&self.0, item)).collect())
+        serde_json::from_slice::<Vec<&RawValue>>(&self.text)
+            .map(|items| items.into_iter().map(|item| Self::within(&self.text, item)).collect())
             .unwrap_or_default()
+    }
+}
+
+impl PartialEq for RawJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for RawJson {}
+
+impl Hash for RawJson {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
 impl fmt::Debug for RawJson {
     /// Shows the size only: payloads do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RawJson({} bytes)", self.0.len())
+        write!(f, "RawJson({} bytes)", self.text.len())
     }
 }
 
 impl Serialize for RawJson {
     /// Writes the text as it is. Only for `serde_json`: no other format can carry it.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value: &RawValue = serde_json::from_slice(&self.0).map_err(S::Error::custom)?;
+        let value: &RawValue = serde_json::from_slice(&self.text).map_err(S::Error::custom)?;
         value.serialize(serializer)
     }
 }
@@ -159,7 +194,7 @@ impl<'de> Deserialize<'de> for RawJson {
     /// Keeps the text as it is. Only for `serde_json`.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text: Box<str> = Box::<RawValue>::deserialize(deserializer)?.into();
-        Ok(Self(Bytes::from(text.into_string())))
+        Ok(Self::authored(Bytes::from(text.into_string())))
     }
 }
 

@@ -3,7 +3,9 @@
 //! What it lets through is RFC 8259 in UTF-8, nested no deeper than [`MAX_DEPTH`]; halves of surrogate pairs pass,
 //! because what is relayed is for others to read.
 
-use super::members::Place;
+use std::ops::Range;
+
+use super::members::{Outline, Place};
 use super::strings::closing_quote;
 use crate::protocol::guard::MAX_DEPTH;
 
@@ -25,13 +27,26 @@ pub(in crate::protocol) struct Fault {
     pub(in crate::protocol) at: usize,
 }
 
-/// Reads the object that `text` is, and shows each of its members, with quotes and escapes as they stand.
-pub(in crate::protocol) fn read_object(text: &[u8], mut member: impl FnMut(Place)) -> Result<(), Fault> {
+/// Members of one object that are noted; more are sought by who asks for them, so that what is noted stays small
+/// beside the text.
+const NOTED: usize = 32;
+
+/// Reads the object that `text` is, and shows each of its members, with quotes and escapes as they stand; for one
+/// that is an object also where its members stand, counted from its own start.
+pub(in crate::protocol) fn read_object(
+    text: &[u8],
+    mut member: impl FnMut(Place, Option<Outline>),
+) -> Result<(), Fault> {
     let mut reader = Reader::new(text)?;
     reader.skip_space();
     let is_object = reader.peek()? == b'{';
     match is_object {
-        true => reader.object(&mut member)?,
+        true => reader.object(|reader, key| {
+            let start = reader.at;
+            let outline = reader.noted_value()?;
+            member(Place { key, value: start..reader.at }, outline);
+            Ok(())
+        })?,
         false => reader.value()?,
     }
     reader.skip_space();
@@ -48,7 +63,8 @@ struct Reader<'a> {
     /// Whether there is a byte anywhere that could be wrong in a string: one look at the whole text is cheaper
     /// than one at each string, and most texts have none.
     has_controls: bool,
-    has_escapes: bool,
+    /// Where the next backslash is, or the end of the text: a string that ends before has none.
+    next_escape: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -56,14 +72,19 @@ impl<'a> Reader<'a> {
         if let Err(error) = std::str::from_utf8(text) {
             return Err(Fault { flaw: Flaw::Syntax, at: error.valid_up_to() });
         }
-        let has_escapes = memchr::memchr(b'\\', text).is_some();
-        Ok(Self { text, at: 0, depth: 0, has_controls: has_controls(text), has_escapes })
+        Ok(Self {
+            text,
+            at: 0,
+            depth: 0,
+            has_controls: has_controls(text),
+            next_escape: next_escape(text, 0),
+        })
     }
 
     fn value(&mut self) -> Result<(), Fault> {
         match self.peek()? {
             b'"' => self.string(),
-            b'{' => self.object(&mut |_| {}),
+            b'{' => self.object(|reader, _| reader.value()),
             b'[' => self.array(),
             b't' => self.word(b"true"),
             b'f' => self.word(b"false"),
@@ -72,7 +93,31 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn object(&mut self, member: &mut impl FnMut(Place)) -> Result<(), Fault> {
+    /// Reads a value and notes where its members stand, if it is an object of not too many.
+    fn noted_value(&mut self) -> Result<Option<Outline>, Fault> {
+        if self.peek()? != b'{' {
+            return self.value().map(|()| None);
+        }
+        let (origin, mut places) = (self.at, Vec::with_capacity(4));
+        self.object(|reader, key| {
+            let start = reader.at;
+            reader.value()?;
+            if places.len() <= NOTED {
+                places.push(Place {
+                    key: key.start - origin..key.end - origin,
+                    value: start - origin..reader.at - origin,
+                });
+            }
+            Ok(())
+        })?;
+        Ok((places.len() <= NOTED).then(|| places.into()))
+    }
+
+    /// Reads an object, the value of each key by `value`.
+    fn object(
+        &mut self,
+        mut value: impl FnMut(&mut Self, Range<usize>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         if self.is_empty(b'}')? {
             return Ok(());
         }
@@ -86,9 +131,7 @@ impl<'a> Reader<'a> {
             self.skip_space();
             self.expect(b':')?;
             self.skip_space();
-            let start = self.at;
-            self.value()?;
-            member(Place { key, value: start..self.at });
+            value(self, key)?;
             if self.ends(b'}')? {
                 return Ok(());
             }
@@ -143,8 +186,11 @@ impl<'a> Reader<'a> {
         if self.has_controls && has_controls(inner) {
             return self.fault(Flaw::Syntax);
         }
-        if self.has_escapes && !are_escapes_known(inner) {
-            return self.fault(Flaw::Syntax);
+        if self.next_escape < end {
+            if !are_escapes_known(inner) {
+                return self.fault(Flaw::Syntax);
+            }
+            self.next_escape = next_escape(self.text, end);
         }
         self.at = end + 1;
         Ok(())
@@ -214,6 +260,10 @@ fn has_controls(text: &[u8]) -> bool {
     text.iter().fold(false, |found, byte| found | (*byte < b' '))
 }
 
+fn next_escape(text: &[u8], from: usize) -> usize {
+    memchr::memchr(b'\\', &text[from..]).map_or(text.len(), |at| from + at)
+}
+
 /// Whether each backslash begins something that JSON knows.
 fn are_escapes_known(mut text: &[u8]) -> bool {
     while let Some(at) = memchr::memchr(b'\\', text) {
@@ -240,7 +290,7 @@ mod tests {
 
     fn is_read(text: &[u8]) -> bool {
         !matches!(
-            read_object(text, |_| {}),
+            read_object(text, |_, _| {}),
             Err(Fault { flaw: Flaw::Syntax | Flaw::End | Flaw::TooDeep, .. })
         )
     }
@@ -267,7 +317,7 @@ mod tests {
         ];
         for (text, flaw, at) in table {
             let shown = String::from_utf8_lossy(text);
-            assert_eq!(read_object(text, |_| {}), Err(Fault { flaw, at }), "{shown}");
+            assert_eq!(read_object(text, |_, _| {}), Err(Fault { flaw, at }), "{shown}");
         }
     }
 

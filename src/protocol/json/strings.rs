@@ -42,11 +42,16 @@ fn quotes(word: u64) -> u64 {
 
 /// The string that `raw` spells; `None` if it spells something else.
 pub(in crate::protocol) fn text_of(raw: &[u8]) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let inner = inner(raw)?;
     if has_escape(inner) {
         return serde_json::from_slice::<String>(raw).ok().map(Cow::Owned);
     }
     std::str::from_utf8(inner).ok().map(Cow::Borrowed)
+}
+
+/// What stands between a string's quotes.
+fn inner(raw: &[u8]) -> Option<&[u8]> {
+    raw.strip_prefix(b"\"")?.strip_suffix(b"\"")
 }
 
 /// Whether `raw`, a string with its quotes, spells `text`.
@@ -54,7 +59,7 @@ pub(super) fn spells(raw: &[u8], text: &str) -> bool {
     // An escape is longer than what it stands for.
     match raw.len().saturating_sub(2).cmp(&text.len()) {
         Ordering::Less => false,
-        Ordering::Equal => text_of(raw).is_some_and(|own| own == text),
+        Ordering::Equal => inner(raw) == Some(text.as_bytes()) && !has_escape(raw),
         Ordering::Greater => has_escape(raw) && text_of(raw).is_some_and(|own| own == text),
     }
 }

@@ -99,12 +99,16 @@ pub(super) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     if accepted.peek().is_none() {
         return true;
     }
-    let family = media_type.split('/').next().unwrap_or_default();
-    let admits = |range: &str| {
-        let range = range.split(';').next().unwrap_or_default().trim();
-        range == "*/*" || range.eq_ignore_ascii_case(media_type) || range.strip_suffix("/*") == Some(family)
+    let media_type = media_type.as_bytes();
+    let is_its_family =
+        |family: &[u8]| media_type.strip_prefix(family).is_some_and(|rest| rest.starts_with(b"/"));
+    let admits = |range: &[u8]| {
+        let range = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        range.eq_ignore_ascii_case(media_type)
+            || range == b"*/*"
+            || range.strip_suffix(b"/*").is_some_and(is_its_family)
     };
-    accepted.any(|value| value.to_str().is_ok_and(|ranges| ranges.split(',').any(admits)))
+    accepted.any(|value| value.as_bytes().split(|byte| *byte == b',').any(admits))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::body::accepts;
 use super::endpoint::Context;
@@ -70,7 +70,7 @@ fn initialize(context: &Context, id: &Id, params: Option<&RawJson>) -> Result<Re
     )?;
     let mut response = json(StatusCode::OK, frame::result_pieces(id, result));
     if let Ok(value) = HeaderValue::from_str(&session_id) {
-        response.headers_mut().insert(HeaderName::from_static(header::SESSION_ID), value);
+        response.headers_mut().insert(header::SESSION_ID, value);
     }
     Ok(response)
 }

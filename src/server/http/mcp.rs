@@ -84,14 +84,13 @@ mod tests {
     use super::*;
     use http::HeaderName;
 
-    fn era(headers: &[(&'static str, &str)], method: &str, version: Option<&str>) -> Era {
-        let header =
-            |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().unwrap());
+    fn era(headers: &[(HeaderName, &str)], method: &str, version: Option<&str>) -> Era {
+        let header = |(name, value): &(HeaderName, &str)| (name.clone(), value.parse().unwrap());
         let meta = RequestMeta { protocol_version: version.map(Into::into), ..RequestMeta::default() };
         era_of(&headers.iter().map(header).collect(), method, &meta)
     }
 
-    const SESSION: (&str, &str) = (header::SESSION_ID, "s");
+    const SESSION: (HeaderName, &str) = (header::SESSION_ID, "s");
 
     #[test]
     fn metadata_makes_any_message_modern() {
@@ -101,7 +100,7 @@ mod tests {
 
     #[test]
     fn without_metadata_the_header_and_the_session_decide() {
-        const HEADER: &str = header::PROTOCOL_VERSION;
+        const HEADER: HeaderName = header::PROTOCOL_VERSION;
         assert_eq!(era(&[(HEADER, "2026-07-28")], "tools/list", None), Era::Modern);
         assert_eq!(era(&[(HEADER, "2026-07-28")], "initialize", None), Era::Legacy);
         assert_eq!(era(&[(HEADER, "2025-06-18"), SESSION], "tools/list", None), Era::Legacy);

@@ -1,7 +1,10 @@
 //! Do the headers of a stateless request say what its body says? A proxy on the way may have judged it by
 //! them (MCP 2026-07-28, basic/transports/streamable-http, server validation).
 
+use std::fmt;
+
 use http::HeaderMap;
+use http::header::AsHeaderName;
 
 use crate::protocol::{ParamHeader, RawJson, RpcError, code, decode_value, header};
 
@@ -13,7 +16,7 @@ pub(super) fn version<'a>(
     headers: &'a HeaderMap,
     in_meta: Option<&'a str>,
 ) -> Result<Option<&'a str>, RpcError> {
-    match (single(headers, header::PROTOCOL_VERSION)?, in_meta) {
+    match (single(headers, &header::PROTOCOL_VERSION)?, in_meta) {
         (Some(given), Some(meant)) if given.trim() != meant => Err(mismatch("MCP-Protocol-Version")),
         (None, Some(_)) => Err(mismatch("MCP-Protocol-Version")),
         (given, meant) => Ok(meant.or(given)),
@@ -25,11 +28,11 @@ pub(super) fn version<'a>(
 /// # Errors
 /// −32020 when one is missing, ambiguous or differs.
 pub(super) fn check(headers: &HeaderMap, method: &str, name: Option<&str>) -> Result<(), RpcError> {
-    if single(headers, header::METHOD)?.map(str::trim) != Some(method) {
+    if single(headers, &header::METHOD)?.map(str::trim) != Some(method) {
         return Err(mismatch("Mcp-Method"));
     }
     let Some(name) = name else { return Ok(()) };
-    let given = single(headers, header::NAME)?.and_then(decode_value);
+    let given = single(headers, &header::NAME)?.and_then(decode_value);
     if given.as_deref() != Some(name) {
         return Err(mismatch("Mcp-Name"));
     }
@@ -50,7 +53,7 @@ pub(super) fn check_arguments(
     }
     let arguments = params.and_then(|params| params.get("arguments"));
     for param in expected {
-        let given = single(headers, &param.header)?;
+        let given = single(headers, param.header.as_str())?;
         if !param.agrees(arguments.as_ref(), given) {
             return Err(mismatch(&param.header));
         }
@@ -59,7 +62,10 @@ pub(super) fn check_arguments(
 }
 
 /// The value of a header that must not stand twice.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, RpcError> {
+fn single<'a>(
+    headers: &'a HeaderMap,
+    name: impl AsHeaderName + fmt::Display + Copy,
+) -> Result<Option<&'a str>, RpcError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
@@ -68,7 +74,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Rpc
     }
 }
 
-fn mismatch(name: &str) -> RpcError {
+fn mismatch(name: impl fmt::Display) -> RpcError {
     RpcError::new(code::HEADER_MISMATCH, format!("the header {name} must say what the body says"))
 }
 
@@ -78,8 +84,8 @@ mod tests {
     use super::*;
     use http::HeaderName;
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
     }
 
     #[test]
@@ -93,8 +99,8 @@ mod tests {
 
     #[test]
     fn method_and_name_must_match_after_decoding() {
-        let verdict = |pairs: &[(&'static str, &str)]| check(&headers(pairs), "tools/call", Some("grüße"));
-        const METHOD: (&str, &str) = (header::METHOD, "tools/call");
+        let verdict = |pairs: &[(HeaderName, &str)]| check(&headers(pairs), "tools/call", Some("grüße"));
+        const METHOD: (HeaderName, &str) = (header::METHOD, "tools/call");
         assert!(verdict(&[METHOD, (header::NAME, "=?base64?Z3LDvMOfZQ==?=")]).is_ok());
         assert!(verdict(&[METHOD]).is_err());
         assert!(verdict(&[METHOD, (header::NAME, "=?base64?***?=")]).is_err());
@@ -106,15 +112,16 @@ mod tests {
 
     #[test]
     fn an_argument_and_its_header_must_come_together_once_and_agree() {
-        const NAME: &str = "mcp-param-region";
+        const NAME: HeaderName = HeaderName::from_static("mcp-param-region");
+        const OTHER: HeaderName = HeaderName::from_static("mcp-param-other");
         let expected =
             [ParamHeader { header: "Mcp-Param-Region".to_owned(), path: vec!["region".to_owned()] }];
-        let verdict = |arguments: &str, pairs: &[(&'static str, &str)]| {
+        let verdict = |arguments: &str, pairs: &[(HeaderName, &str)]| {
             let params = RawJson::parse(format!(r#"{{"arguments":{arguments}}}"#).into()).unwrap();
             check_arguments(&headers(pairs), &expected, Some(&params)).map_err(|error| error.code)
         };
         let refused = Err(code::HEADER_MISMATCH);
-        assert_eq!(verdict(r#"{"region":"x"}"#, &[(NAME, "x"), ("mcp-param-other", "y")]), Ok(()));
+        assert_eq!(verdict(r#"{"region":"x"}"#, &[(NAME, "x"), (OTHER, "y")]), Ok(()));
         assert_eq!(verdict(r#"{"region":null}"#, &[]), Ok(()));
         assert_eq!(verdict(r#"{"region":"x"}"#, &[]), refused);
         assert_eq!(verdict(r#"{"region":"x"}"#, &[(NAME, "x"), (NAME, "x")]), refused);
