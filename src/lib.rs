@@ -17,6 +17,7 @@
 //! | [`budget`] | how much may be held in memory? | nothing |
 //! | [`files`] | how is a file written that nobody else may read? | nothing |
 //! | [`sealing`] | how is something sealed that comes back? | nothing |
+//! | [`threads`] | which thread serves a client's connection? | nothing |
 //! | [`units`] | how are durations written? | nothing |
 //!
 //! # The path of one `tools/call`
@@ -80,4 +81,5 @@ pub mod router;
 pub mod sealing;
 pub mod server;
 pub mod telemetry;
+pub mod threads;
 pub mod units;

@@ -42,6 +42,7 @@ use crate::config::Config;
 use crate::router::{Fleet, Router};
 use crate::server::{Admin, Server, serve, serve_admin, serve_stdio};
 use crate::telemetry::{self, process};
+use crate::threads::Threads;
 
 pub use applied::applied;
 pub use hand_over::Inherited;
@@ -145,17 +146,22 @@ impl Gateway {
             let sockets = [Some(clients.as_fd()), operators.as_ref().map(AsFd::as_fd)];
             self.await_successor(sockets.into_iter().flatten().collect(), &drain, &operators_end);
         }
+        let threads = Threads::start()
+            .map(Arc::new)
+            .inspect_err(|error| tracing::warn!(%error, "connections are served by the main threads"))
+            .ok();
         let server = Server::new(Arc::clone(&self.router), &self.config.server, &self.config.clients, drain);
         self.tasks.spawn(Arc::clone(&server).drain_when(shutdown));
         if let Some(listener) = operators {
             let (metrics, news) = (telemetry::install(), Arc::clone(&self.news));
-            let router = Arc::clone(&self.router);
+            let (router, threads) = (Arc::clone(&self.router), threads.clone());
             self.tasks.spawn(upkeep(metrics, self.stop.clone()));
             let admin = Arc::new(Admin {
                 server: Arc::clone(&server),
                 metrics: Box::new(move || {
                     router.backends().iter().for_each(|backend| backend.show_circuit());
-                    process::tasks(Handle::current().metrics().num_alive_tasks());
+                    let beside = threads.as_deref().map(Threads::alive_tasks).unwrap_or_default();
+                    process::tasks(Handle::current().metrics().num_alive_tasks() + beside);
                     telemetry::install().render()
                 }),
                 config: Box::new(move || news.to_json()),
@@ -170,8 +176,10 @@ impl Gateway {
         let manager = ServiceManager::of_this_process();
         self.begin_reloading(&server, &manager);
         manager.ready(&self.news.summary());
-        serve(clients, server).await;
+        serve(clients, server, threads.as_deref()).await;
         self.stop().await;
+        // Not before: connections to backends that a client asked for are kept alive by its thread.
+        drop(threads);
     }
 
     /// Serves the one client that started this process, over standard input and output.

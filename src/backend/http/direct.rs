@@ -18,6 +18,7 @@ use super::super::{Failure, FailureKind, Sent};
 use super::client::{AGENT, innermost};
 use super::link::{Broken, Link};
 use crate::protocol::Pieces;
+use crate::threads;
 
 /// Sends requests to one URL.
 pub(super) struct Direct {
@@ -28,9 +29,15 @@ pub(super) struct Direct {
     idle: Arc<Idle>,
 }
 
-/// Links that wait for their next request; the one used last is used first.
+/// Links that wait for their next request. Each thread that serves connections has a shelf of its own, so that a
+/// link's answers wake the thread that waits for them and no other; all other threads share one.
+struct Idle {
+    shelves: Box<[Shelf]>,
+}
+
+/// The link used last is used first.
 #[derive(Default)]
-struct Idle(Mutex<Vec<Link>>);
+struct Shelf(Mutex<Vec<Link>>);
 
 impl Direct {
     /// `None` where this is not the way: TLS, a proxy, credentials in the URL.
@@ -41,7 +48,7 @@ impl Direct {
         }
         let target = url[Position::BeforePath..Position::AfterQuery].parse().ok()?;
         let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).ok()?;
-        Some(Self { url: url.clone(), target, host, limit, idle: Arc::default() })
+        Some(Self { url: url.clone(), target, host, limit, idle: Arc::new(Idle::new()) })
     }
 
     /// Sends a request. One that a link, kept for too long, did not take is sent on another; what may have
@@ -88,6 +95,27 @@ impl std::fmt::Debug for Direct {
 }
 
 impl Idle {
+    fn new() -> Self {
+        Self { shelves: (0..=threads::count()).map(|_| Shelf::default()).collect() }
+    }
+
+    fn take(&self) -> Option<Link> {
+        self.shelves.get(threads::number())?.take()
+    }
+
+    /// What comes back from a health check has all shelves tidied: a thread whose clients are gone never comes by.
+    fn put(&self, link: Link) {
+        let number = threads::number();
+        if let Some(shelf) = self.shelves.get(number) {
+            shelf.put(link);
+        }
+        if number == 0 {
+            self.shelves.iter().for_each(Shelf::tidy);
+        }
+    }
+}
+
+impl Shelf {
     fn take(&self) -> Option<Link> {
         let mut links = self.0.lock();
         while let Some(mut link) = links.pop() {
@@ -103,11 +131,15 @@ impl Idle {
             return;
         }
         link.rest();
+        self.tidy();
+        self.0.lock().push(link);
+    }
+
+    /// Drops the links that nobody can use any more. The oldest come first, so one look is enough most of the time.
+    fn tidy(&self) {
         let mut links = self.0.lock();
-        // The oldest come first. Health checks see to it that there is always a next request.
         let fresh = links.iter_mut().position(Link::is_free).unwrap_or(links.len());
         links.drain(..fresh);
-        links.push(link);
     }
 }
 

@@ -59,7 +59,7 @@ pub async fn serve_admin(
         killed,
     };
     acceptor
-        .run(listener, move |request| {
+        .run(listener, None, move |request| {
             let admin = Arc::clone(&admin);
             async move { admin.answer(request, is_local).await }
         })

@@ -22,6 +22,7 @@ use super::respond::Body;
 use super::stall::Impatient;
 use super::{descriptors, endpoint};
 use crate::server::Server;
+use crate::threads::Threads;
 
 const HEADER_BYTES: usize = 32 * 1024;
 const HEADERS: usize = 100;
@@ -39,7 +40,9 @@ const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 
 /// Serves clients on `listener` until the server's shutdown, then drains: no connection is accepted, requests
 /// in flight are finished within [`ServerSettings::drain`](crate::server::ServerSettings), open streams end.
-pub async fn serve(listener: TcpListener, server: Arc<Server>) {
+///
+/// Connections are served on `threads`, or where this runs.
+pub async fn serve(listener: TcpListener, server: Arc<Server>, threads: Option<&Threads>) {
     let limits = server.policy().limits.clone();
     let acceptor = Acceptor {
         connections: descriptors::connections(limits.connections),
@@ -54,7 +57,7 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>) {
     server.tasks.spawn(async move { keep(&keeping).await });
     let serving = Arc::clone(&server);
     let connections =
-        acceptor.run(listener, move |request| endpoint::answer(Arc::clone(&serving), request)).await;
+        acceptor.run(listener, threads, move |request| endpoint::answer(Arc::clone(&serving), request)).await;
     // The connections keep nothing the drain does not wait for: what outlives them is among the tasks.
     server.tasks.spawn(async move { connections.wait().await });
     server.finish(server.policy().drain).await;
@@ -96,7 +99,12 @@ pub(super) struct Acceptor {
 
 impl Acceptor {
     /// Accepts until told to stop; the connections that are still open then are returned.
-    pub(super) async fn run<H, F>(self, listener: TcpListener, handle: H) -> TaskTracker
+    pub(super) async fn run<H, F>(
+        self,
+        listener: TcpListener,
+        threads: Option<&Threads>,
+        handle: H,
+    ) -> TaskTracker
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
@@ -105,10 +113,14 @@ impl Acceptor {
         let open = TaskTracker::new();
         let serve = |stream: TcpStream, permit: OwnedSemaphorePermit| {
             let connection = self.converse(stream, handle.clone());
-            open.spawn(async move {
+            let held = async move {
                 connection.await;
                 drop(permit);
-            });
+            };
+            match threads.and_then(Threads::least) {
+                Some(thread) => open.spawn_on(held, thread),
+                None => open.spawn(held),
+            };
         };
         while let Some(Some((stream, permit))) = self.stop.run_until_cancelled(accept(&listener, &gate)).await
         {
@@ -132,7 +144,14 @@ impl Acceptor {
     {
         let (header_timeout, linger) = (self.header_timeout, self.linger);
         let (stop, killed) = (self.stop.clone(), self.killed.clone());
-        async move { converse(stream, handle, header_timeout, linger, stop, killed).await }
+        // The runtime that serves it waits for it.
+        let stream = stream.into_std();
+        async move {
+            match stream.and_then(TcpStream::from_std) {
+                Ok(stream) => converse(stream, handle, header_timeout, linger, stop, killed).await,
+                Err(error) => tracing::debug!(%error, "a client's connection could not be served"),
+            }
+        }
     }
 }
 

@@ -62,10 +62,10 @@ pub(super) fn check_arguments(
 }
 
 /// The value of a header that must not stand twice.
-fn single<'a>(
-    headers: &'a HeaderMap,
+fn single(
+    headers: &HeaderMap,
     name: impl AsHeaderName + fmt::Display + Copy,
-) -> Result<Option<&'a str>, RpcError> {
+) -> Result<Option<&str>, RpcError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
