@@ -64,3 +64,36 @@ fn start(number: usize, end: CancellationToken) -> io::Result<Handle> {
     })?;
     Ok(handle)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_goes_to_the_thread_with_the_least_to_do_and_ends_with_the_threads() {
+        let threads = Threads::start().unwrap();
+        let mut numbers = Vec::new();
+        let held: Vec<_> = (0..count())
+            .map(|_| {
+                let (told, number) = tokio::sync::oneshot::channel();
+                numbers.push(number);
+                threads.least().unwrap().spawn(async move {
+                    told.send(super::number()).unwrap();
+                    std::future::pending::<()>().await;
+                })
+            })
+            .collect();
+        let mut seen = Vec::new();
+        for number in numbers {
+            seen.push(number.await.unwrap());
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (1..=count()).collect::<Vec<_>>());
+        assert_eq!((threads.alive_tasks(), number()), (count(), 0));
+        drop(threads);
+        for task in held {
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+    }
+}

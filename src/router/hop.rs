@@ -74,9 +74,9 @@ pub(super) fn notification(name: &str, params: Option<RawJson>, caller: &Caller)
     let params = params?;
     match name {
         method::PROGRESS => {
-            let mut object = Object::parse(&params)?;
-            object.set(meta_key::PROGRESS_TOKEN, caller.progress_token.clone()?);
-            Some(Event::Notification { method: method::PROGRESS, params: object.to_json() })
+            let token = caller.progress_token.clone()?;
+            let params = Object::parse(&params)?.changed(&[(meta_key::PROGRESS_TOKEN, Some(token))]);
+            Some(Event::Notification { method: method::PROGRESS, params })
         }
         method::MESSAGE => {
             let least: LogLevel = caller.log_level?;
