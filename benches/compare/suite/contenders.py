@@ -81,7 +81,7 @@ def configuration(backends):
 
 
 @contextmanager
-def switchyard(backends, name="switchyard", prefix="echo__"):
+def switchyard(backends, name="switchyard", prefix="echo__", binary=GATEWAY):
     port, admin = free_port(), free_port()
     config = configuration(backends)
     config["server"]["listen"] = f"127.0.0.1:{port}"
@@ -92,7 +92,7 @@ def switchyard(backends, name="switchyard", prefix="echo__"):
     file = WORK / f"{name}.yaml"
     WORK.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(config))
-    command = [GATEWAY, "--config", file, "serve"]
+    command = [binary, "--config", file, "serve"]
     with Process(name, command) as process:
         process.wait_for_port(port)
         wait_until_ready(admin, len(backends))

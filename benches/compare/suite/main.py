@@ -20,6 +20,8 @@ def options():
     parser.add_argument("--quick", action="store_true", help="three minutes: direct, nginx, this gateway")
     parser.add_argument("--only", action="append", choices=sections.ALL, help="this section alone; may be repeated")
     parser.add_argument("--no-peers", action="store_true", help="without other gateways")
+    parser.add_argument("--build", action="append", type=Path, default=[],
+                        help="another build of the gateway, measured beside it in the section `calls` by its file's name")
     parser.add_argument("--publish", action="store_true", help="write the tables into BENCHMARKS.md")
     parser.add_argument("--rounds", type=int, help="of each measurement; medians are shown")
     parser.add_argument("--seconds", type=float, help="of each round")

@@ -25,6 +25,8 @@ def calls(options):
         direct = stack.enter_context(echo())
         proxies = [direct, stack.enter_context(nginx(direct.url))]
         proxies.append(stack.enter_context(switchyard(http_backend(direct))))
+        for build in options.build:
+            proxies.append(stack.enter_context(switchyard(http_backend(direct), build.name, binary=build.resolve())))
         others = [] if options.no_peers else peers.start_all(stack, direct.url)
         for size in sizes:
             for count in connections:
