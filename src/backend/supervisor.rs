@@ -56,6 +56,7 @@ impl Backend {
         let mut supervisor = Supervisor {
             backoff: Backoff::new(&self.settings().restart),
             connected_before: false,
+            refused: None,
             starts,
             refresh,
             stop,
@@ -73,6 +74,8 @@ struct Supervisor {
     backend: Arc<Backend>,
     backoff: Backoff,
     connected_before: bool,
+    /// What a process said in the round before that was asked `initialize` without a probe, and refused.
+    refused: Option<String>,
     starts: Arc<Semaphore>,
     refresh: Duration,
     stop: CancellationToken,
@@ -82,6 +85,7 @@ impl Supervisor {
     /// One attempt and, if it succeeds, the life of the connection.
     async fn round(&mut self) {
         let attempt = self.attempt().await;
+        let refused = self.refused.take();
         let (reason, asked) = match attempt {
             Ok(established) => {
                 let since = Instant::now();
@@ -97,17 +101,23 @@ impl Supervisor {
             Err(Refusal::FellOverProbe(failure)) => {
                 self.backend.learn_era(Some(Era::Legacy));
                 self.backend.crashed();
-                if self.backend.held_for().is_none() {
+                if refused.is_none() && self.backend.held_for().is_none() {
                     tracing::debug!(backend = self.backend.name(), %failure, "starting again without the modern probe");
                     return;
                 }
-                (failure.message, None)
+                // Of both, what it said to the method that it knows is the reason.
+                (refused.unwrap_or(failure.message), None)
             }
             Err(Refusal::NotLegacy(failure)) => {
                 // What it fell over before was not the probe, or another server is in its place.
                 self.backend.learn_era(None);
-                tracing::debug!(backend = self.backend.name(), %failure, "starting again with the modern probe");
-                return;
+                self.backend.crashed();
+                self.refused = Some(failure.message.clone());
+                if self.backend.held_for().is_none() {
+                    tracing::debug!(backend = self.backend.name(), %failure, "starting again with the modern probe");
+                    return;
+                }
+                (failure.message, None)
             }
             Err(Refusal::NotStarted(failure)) => (failure.message, None),
             Err(Refusal::Failed(failure) | Refusal::NotStreamable(failure)) => {

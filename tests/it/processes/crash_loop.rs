@@ -45,3 +45,36 @@ async fn it_is_started_five_times_and_then_held_with_a_reason_until_somebody_say
     eventually("another hold", async || yard.backend("crashing").snapshot.held).await;
     assert_eq!(starts(&file).len(), 10);
 }
+
+#[tokio::test]
+async fn one_that_falls_over_the_probe_and_refuses_without_it_is_started_no_oftener_and_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, server) = (directory.path().join("starts"), directory.path().join("server"));
+    let error = r#"{"code":-32603,"message":"API_KEY is missing"}"#;
+    let script = format!(
+        r#"echo $$ >> {}
+read -r line
+case $line in *server/discover*) exit 7 ;; esac
+id=$(printf '%s' "$line" | sed 's/.*"id":\([0-9]*\).*/\1/')
+printf '{{"jsonrpc":"2.0","id":%s,"error":{error}}}\n' "$id"
+read -r line
+"#,
+        file.display()
+    );
+    std::fs::write(&server, script).unwrap();
+    let restart = "restart: { backoff: 1ms, max_backoff: 1ms }";
+    let yard =
+        Yard::of(&format!("  keyless: {{ command: sh, args: [\"{}\"], {restart} }}\n", server.display()))
+            .await;
+    let snapshot = eventually("a hold", async || {
+        let snapshot = yard.backend("keyless").snapshot;
+        (snapshot.held.is_some() && snapshot.retry_after_ms.is_some_and(|wait| wait > 50_000))
+            .then_some(snapshot)
+    })
+    .await;
+    assert_eq!(starts(&file).len(), 5);
+    assert!(
+        snapshot.last_error.as_deref().is_some_and(|said| said.contains("API_KEY is missing")),
+        "{snapshot:?}"
+    );
+}
