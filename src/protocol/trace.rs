@@ -19,6 +19,10 @@ const PARENT_LENGTH: usize = 55;
 /// Most members of a state, and the longest value of one, in bytes.
 const STATES: usize = 32;
 const LONGEST_STATE: usize = 256;
+/// Longest parent and longest state that go on, in bytes: both become headers, and a server may take no more than
+/// 16 KiB of all headers together.
+const LONGEST_PARENT: usize = 512;
+const LONGEST_STATES: usize = 4096;
 /// Longest baggage, in bytes.
 const LONGEST_BAGGAGE: usize = 8192;
 
@@ -96,7 +100,8 @@ fn is_parent(text: &str) -> bool {
     let Some((known, rest)) = text.split_at_checked(PARENT_LENGTH) else { return false };
     let fields: Vec<&str> = known.split('-').collect();
     let &[version, trace, parent, flags] = fields.as_slice() else { return false };
-    [version.len(), trace.len(), parent.len(), flags.len()] == [2, 32, 16, 2]
+    text.len() <= LONGEST_PARENT
+        && [version.len(), trace.len(), parent.len(), flags.len()] == [2, 32, 16, 2]
         && fields.iter().all(|field| is_hex(field))
         && !is_zero(trace)
         && !is_zero(parent)
@@ -116,7 +121,7 @@ fn is_state(text: &str) -> bool {
     let is_member = |member: &str| {
         member.is_empty() || member.split_once('=').is_some_and(|(key, value)| is_key(key) && is_value(value))
     };
-    text.split(',').count() <= STATES && members(text, ',').all(is_member)
+    text.len() <= LONGEST_STATES && text.split(',').count() <= STATES && members(text, ',').all(is_member)
 }
 
 /// A list of `key=value`, each perhaps with properties behind it (W3C Baggage, section 3.1).
@@ -174,6 +179,8 @@ mod tests {
             (format!("00-{trace}-{parent}-00"), true),
             (format!("cc-{trace}-{parent}-01"), true),
             (format!("cc-{trace}-{parent}-01-what.the-future-holds"), true),
+            (format!("cc-{trace}-{parent}-01-{}", "x".repeat(LONGEST_PARENT - PARENT_LENGTH - 1)), true),
+            (format!("cc-{trace}-{parent}-01-{}", "x".repeat(LONGEST_PARENT - PARENT_LENGTH)), false),
             (format!("cc-{trace}-{parent}-01.what"), false),
             (format!("00-{trace}-{parent}-01-more"), false),
             (format!("ff-{trace}-{parent}-01"), false),
@@ -197,6 +204,9 @@ mod tests {
     #[test]
     fn a_state_needs_a_parent_and_a_form_and_the_trace_goes_on_without_it() {
         let many = vec!["a=1"; STATES + 1].join(",");
+        let spaced = |length: usize| format!("a=1{}", " ".repeat(length - "a=1".len()));
+        let (longest, too_long) = (spaced(LONGEST_STATES), spaced(LONGEST_STATES + 1));
+        let legal_members = vec![format!("a={}", "v".repeat(LONGEST_STATE)); STATES / 2].join(",");
         let table = [
             ("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", true),
             ("t@v=a b , ,b=2", true),
@@ -206,6 +216,9 @@ mod tests {
             ("a=b=c", false),
             ("a=\u{e9}", false),
             (&many, false),
+            (&longest, true),
+            (&too_long, false),
+            (&legal_members, false),
         ];
         for (state, goes_on) in table {
             let (kept, parent) =
