@@ -174,8 +174,9 @@ impl Gateway {
             server.keep_sessions(self.config.state_dir.join("sessions.json"));
         }
         let manager = ServiceManager::of_this_process();
-        self.begin_reloading(&server, &manager);
+        // Before the first reload, which tells of itself.
         manager.ready(&self.news.summary());
+        self.begin_reloading(&server, &manager);
         serve(clients, server, threads.as_deref()).await;
         self.stop().await;
         // Not before: connections to backends that a client asked for are kept alive by its thread.

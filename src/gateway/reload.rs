@@ -54,7 +54,10 @@ impl Reloader {
         // It may have been changed between the start and the first watch.
         match watch.steady(|| config::reload(&self.config)) {
             Ok(new) if Diff::between(&self.config, &new).is_empty() => {}
-            read => self.take(read).await,
+            read => {
+                self.take(read).await;
+                self.manager.ready(&self.news.summary());
+            }
         }
         loop {
             watch.follow(self.files());
@@ -159,5 +162,37 @@ impl Reloader {
                 Err(error) => tracing::warn!(%error, "the sealing keys stay as they were"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::net::UnixDatagram;
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::Gateway;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_was_changed_before_it_was_watched_is_told_to_the_service_manager() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, socket) = (directory.path().join("gateway.yaml"), directory.path().join("notify"));
+        std::fs::write(&file, "backends: { a: { url: \"http://127.0.0.1:9/mcp\" } }\n").unwrap();
+        let config = config::load(&file).unwrap();
+        let server_settings = config.server.clone();
+        let mut gateway = Gateway::start(config, Keep::Nothing).unwrap().reload_on(Arc::default());
+        let draining = CancellationToken::new();
+        let router = Arc::clone(gateway.router());
+        let server = Server::new(router, &server_settings, &Default::default(), draining.clone());
+        std::fs::write(&file, "backends: { a: { comand: x } }\n").unwrap();
+        let manager = UnixDatagram::bind(&socket).unwrap();
+        gateway.begin_reloading(&server, &ServiceManager::named(socket.as_os_str()));
+        let mut words = [0; 1024];
+        let length = timeout(WARM_UP, manager.recv(&mut words)).await.unwrap().unwrap();
+        let told = String::from_utf8_lossy(&words[..length]);
+        assert!(told.starts_with("READY=1\nSTATUS=configuration refused"), "{told}");
+        draining.cancel();
+        gateway.stop().await;
     }
 }

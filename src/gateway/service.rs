@@ -20,11 +20,14 @@ impl ServiceManager {
     /// The one that `NOTIFY_SOCKET` names.
     pub(super) fn of_this_process() -> Self {
         let name = std::env::var_os("NOTIFY_SOCKET");
-        let address = name.filter(|name| !name.is_empty()).and_then(|name| {
-            let found = address(&name);
-            found.inspect_err(|error| tracing::warn!(%error, "the service manager cannot be told")).ok()
-        });
-        Self { address }
+        name.filter(|name| !name.is_empty()).map(|name| Self::named(&name)).unwrap_or_default()
+    }
+
+    /// The one that listens on this socket.
+    pub(super) fn named(socket: &OsStr) -> Self {
+        let found = address(socket);
+        let found = found.inspect_err(|error| tracing::warn!(%error, "the service manager cannot be told"));
+        Self { address: found.ok() }
     }
 
     /// The gateway serves; `status` is for people.
