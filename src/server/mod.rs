@@ -52,6 +52,10 @@ use crate::budget;
 use crate::router::Router;
 use policy::Policy;
 
+/// For what is left at the end of the drain to be dropped: it ends at its next turn, and the processes that it
+/// borrowed are ended by tasks that need the thread it is dropped on. What does not take its turn is left behind.
+const DROPPED: Duration = Duration::from_secs(1);
+
 /// Everything that clients of one gateway share.
 pub struct Server {
     router: Arc<Router>,
@@ -152,7 +156,8 @@ impl Server {
         self.tasks.spawn(async move { killed.run_until_cancelled(work).await });
     }
 
-    /// Waits for spawned work, at most `patience`; then everything that is left is dropped.
+    /// Waits for spawned work, at most `patience`; then everything that is left is dropped, and that waited
+    /// for too.
     async fn finish(&self, patience: Duration) {
         self.tasks.close();
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
@@ -162,11 +167,34 @@ impl Server {
             );
         }
         self.killed.cancel();
+        let _ = tokio::time::timeout(DROPPED, self.tasks.wait()).await;
     }
 }
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("draining", &self.is_draining()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::router::{Fleet, Sealer};
+
+    #[tokio::test]
+    async fn what_is_left_at_the_end_of_the_drain_is_dropped_before_that_is_over() {
+        let router = Router::new(Default::default(), Fleet::new(Vec::new()), Sealer::new(&[]).unwrap());
+        let server =
+            Server::new(router, &ServerSettings::default(), &BTreeMap::new(), CancellationToken::new());
+        let lease = Arc::new(());
+        let borrowed = Arc::clone(&lease);
+        server.spawn(async move {
+            let _borrowed = borrowed;
+            std::future::pending::<()>().await;
+        });
+        server.finish(Duration::ZERO).await;
+        assert_eq!(Arc::strong_count(&lease), 1);
     }
 }
