@@ -88,7 +88,7 @@ impl Attempt<'_> {
 
     async fn agree_over_pipe(&self, pipe: &Pipe) -> Result<Agreement, Refusal> {
         if self.is_interactive() {
-            return Ok(handshake::initialize_pipe(pipe, self.ids, self.capabilities).await?);
+            return handshake::legacy_pipe(pipe, self.ids, self.capabilities).await;
         }
         handshake::over_pipe(pipe, self.ids, self.known, self.settings.timeouts.connect).await
     }

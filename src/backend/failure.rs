@@ -32,6 +32,8 @@ pub enum FailureKind {
     Malformed,
     /// A person has to let the gateway in first.
     NotConnected,
+    /// The caller's own grant is refused or cannot be renewed. It says nothing of what others meet.
+    NotAuthorized,
 }
 
 /// A call that ended without the backend's answer.
@@ -121,14 +123,15 @@ impl Failure {
             FailureKind::Unavailable
             | FailureKind::CircuitOpen
             | FailureKind::Busy
-            | FailureKind::NotConnected => Outcome::Rejected,
+            | FailureKind::NotConnected
+            | FailureKind::NotAuthorized => Outcome::Rejected,
         }
     }
 
     /// The stable word a model or a program can act on.
     pub fn error(&self) -> &'static str {
         match self.kind {
-            FailureKind::Unavailable => "backend_unavailable",
+            FailureKind::Unavailable | FailureKind::NotAuthorized => "backend_unavailable",
             FailureKind::CircuitOpen => "circuit_open",
             FailureKind::Busy => "backend_busy",
             FailureKind::Timeout => "tool_timeout",

@@ -69,13 +69,26 @@ pub(super) enum Refusal {
     /// The connection ended over the modern probe: some old servers fall over a method they do not
     /// know. The next attempt must not probe.
     FellOverProbe(Failure),
-    /// The process was asked `initialize` without a probe, and lives and refuses it: the next attempt must probe.
+    /// The process was asked `initialize` without a probe, and lives and refuses it: it is no legacy server, and
+    /// the next attempt must probe.
     NotLegacy(Failure),
     /// The endpoint does not know Streamable HTTP; HTTP+SSE may be worth a try.
     NotStreamable(Failure),
 }
 
 impl Refusal {
+    /// Whether `initialize` as such was refused, and not the one who asked, nor the connection lost.
+    pub(super) fn is_of_the_era(&self) -> bool {
+        match self {
+            Self::NotLegacy(_) => true,
+            Self::Failed(failure) | Self::NotStreamable(failure) => {
+                let status = failure.http_status.and_then(|status| StatusCode::from_u16(status).ok());
+                status.is_some_and(speaks_of_era)
+            }
+            Self::NotStarted(_) | Self::FellOverProbe(_) => false,
+        }
+    }
+
     /// What a call is told.
     pub(super) fn into_failure(self) -> Failure {
         match self {
@@ -174,15 +187,16 @@ async fn probe_http(connection: &Arc<HttpConnection>) -> Result<Probe, Failure> 
         let status = reply.status();
         match Reply::Http(Box::new(reply)).answer().await {
             Ok(outcome) => Ok(judge(&outcome, Some(status))),
-            Err(_) if says_legacy(status) => Ok(Probe::Legacy),
+            Err(_) if speaks_of_era(status) => Ok(Probe::Legacy),
             Err(failure) => Err(failure),
         }
     };
     timeout(limit, asking).await.unwrap_or_else(|_| Err(unanswered(method::DISCOVER, limit)))
 }
 
-/// 401 and 403 say nothing about the era, 5xx says unreachable; any other refusal is an old server's.
-fn says_legacy(status: StatusCode) -> bool {
+/// 401 and 403 say nothing about the era, 5xx says unreachable; any other refusal of a method says that the server is
+/// of the other era.
+fn speaks_of_era(status: StatusCode) -> bool {
     status.is_success() || (status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 429))
 }
 
@@ -236,11 +250,7 @@ pub(super) async fn over_pipe(
     patience: Duration,
 ) -> Result<Agreement, Refusal> {
     if known == Some(Era::Legacy) {
-        let agreed = initialize_pipe(pipe, ids, ClientCapabilities::default()).await;
-        return agreed.map_err(|failure| match pipe.signals().is_lost() {
-            true => Refusal::Failed(failure),
-            false => Refusal::NotLegacy(failure),
-        });
+        return legacy_pipe(pipe, ids, ClientCapabilities::default()).await;
     }
     let mut probe = Box::pin(probe_pipe(pipe, ids));
     let judged = match timeout(patience, &mut probe).await {
@@ -259,6 +269,19 @@ pub(super) async fn over_pipe(
         },
         Probe::Legacy => Ok(initialize_pipe(pipe, ids, ClientCapabilities::default()).await?),
     }
+}
+
+/// Opens a connection of the legacy era at a process that was not probed.
+pub(super) async fn legacy_pipe(
+    pipe: &Pipe,
+    ids: &Ids,
+    capabilities: ClientCapabilities,
+) -> Result<Agreement, Refusal> {
+    let agreed = initialize_pipe(pipe, ids, capabilities).await;
+    agreed.map_err(|failure| match pipe.signals().is_lost() {
+        true => Refusal::Failed(failure),
+        false => Refusal::NotLegacy(failure),
+    })
 }
 
 async fn probe_pipe(pipe: &Pipe, ids: &Ids) -> Result<Probe, Failure> {
@@ -317,8 +340,13 @@ mod tests {
 
     #[test]
     fn refusals_of_credentials_and_failures_say_nothing_about_the_era() {
-        let says = |status| says_legacy(StatusCode::from_u16(status).unwrap());
+        let says = |status| speaks_of_era(StatusCode::from_u16(status).unwrap());
         assert!(says(400) && says(404) && says(405) && says(200));
         assert!(!says(401) && !says(403) && !says(429) && !says(500) && !says(503));
+        let is_of_the_era =
+            |status| Refusal::Failed(Failure::malformed("").with_status(status)).is_of_the_era();
+        assert!(is_of_the_era(200) && is_of_the_era(400) && !is_of_the_era(403) && !is_of_the_era(502));
+        assert!(!Refusal::Failed(Failure::unavailable("the token is refused")).is_of_the_era());
+        assert!(Refusal::NotLegacy(Failure::unavailable("method not found")).is_of_the_era());
     }
 }

@@ -134,16 +134,12 @@ impl Backend {
                     }
                     return Ok(Some(established));
                 }
-                Err(Refusal::Failed(failure)) if failure.kind == FailureKind::NotConnected => {
-                    return Err(failure);
-                }
-                Err(refusal) if shared.revision().era() == Era::Modern => {
+                Err(refusal) if shared.revision().era() == Era::Modern && self.lacks_legacy(&refusal) => {
                     tracing::debug!(
                         backend = self.name(),
                         ?refusal,
                         "the backend does not speak the legacy era"
                     );
-                    self.only_modern.store(true, Ordering::Relaxed);
                 }
                 Err(refusal) => return Err(self.not_opened(refusal)),
             }
@@ -154,6 +150,16 @@ impl Backend {
         let attempt = self.attempt(Era::Modern, ClientCapabilities::default(), grant.as_ref());
         let modern = Box::pin(attempt.run_again()).await;
         modern.map(Some).map_err(|refusal| self.not_opened(refusal))
+    }
+
+    /// Whether one that speaks the modern era is to be asked for that instead. Only a refusal of `initialize` as
+    /// such is remembered for everybody; a process may also have ended over what it does not know.
+    fn lacks_legacy(&self, refusal: &Refusal) -> bool {
+        let is_refused = refusal.is_of_the_era();
+        if is_refused {
+            self.only_modern.store(true, Ordering::Relaxed);
+        }
+        is_refused || (self.settings().is_stdio() && !matches!(refusal, Refusal::NotStarted(_)))
     }
 
     fn not_opened(&self, refusal: Refusal) -> Failure {

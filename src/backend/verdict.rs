@@ -8,6 +8,8 @@
 //! | HTTP 429, or 503 with `Retry-After` | counts against the rate, not the streak; honoured | no |
 //! | other HTTP 4xx, −32700, −32600, −32601, −32602 | neutral | no |
 //! | refused here: bulkhead, circuit | neutral | no |
+//! | not let in: a person must act, or the principal's own grant is in trouble | neutral | no |
+//! | not let in with the gateway's own grant, which is everybody's | failure | yes |
 //! | −32020 or −32022 with HTTP 400: refused unread | success | once, after what was wrong is put right (`refused.rs`) |
 //! | any other answer, `isError: true` included | success | no |
 //!
@@ -46,7 +48,13 @@ pub(super) fn of_answer(outcome: &Result<RawJson, RawJson>) -> Verdict {
 pub(super) fn of_failure(failure: &Failure) -> Verdict {
     match (failure.kind, failure.http_status) {
         (FailureKind::Busy, Some(_)) => Verdict::RateLimited { retry_after: failure.retry_after },
-        (FailureKind::Busy | FailureKind::CircuitOpen | FailureKind::NotConnected, None)
+        (
+            FailureKind::Busy
+            | FailureKind::CircuitOpen
+            | FailureKind::NotConnected
+            | FailureKind::NotAuthorized,
+            None,
+        )
         | (_, Some(400..=499)) => Verdict::Neutral,
         _ => Verdict::Failure,
     }
@@ -97,6 +105,7 @@ mod tests {
         let told = Verdict::RateLimited { retry_after: Some(Duration::from_secs(7)) };
         let busy = Failure::new(FailureKind::Busy, Sent::No, "64 calls in flight");
         let refused = Failure::new(FailureKind::CircuitOpen, Sent::No, "circuit open");
+        let not_let_in = |kind| Failure::new(kind, Sent::No, "the token is refused");
         let table = [
             ("connect failed", Failure::unavailable("refused"), Verdict::Failure, Again::Unsent),
             ("spawn failed", Failure::unavailable("no such file"), Verdict::Failure, Again::Unsent),
@@ -120,6 +129,9 @@ mod tests {
             ("413 that says when", status(413, Some("7")), Verdict::Neutral, Again::Never),
             ("bulkhead", busy, Verdict::Neutral, Again::Never),
             ("circuit", refused, Verdict::Neutral, Again::Never),
+            ("no grant", not_let_in(FailureKind::NotConnected), Verdict::Neutral, Again::Never),
+            ("one's own grant", not_let_in(FailureKind::NotAuthorized), Verdict::Neutral, Again::Never),
+            ("everybody's grant", not_let_in(FailureKind::Unavailable), Verdict::Failure, Again::Unsent),
         ];
         for (row, failure, verdict, may) in table {
             assert_eq!((of_failure(&failure), again(&failure)), (verdict, may), "{row}: {failure:?}");

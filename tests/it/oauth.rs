@@ -264,10 +264,14 @@ async fn each_principal_calls_with_its_own_grant(era: Speaks) {
 
     protected.let_in(&["--principal", "cid"]).await;
     assert!(call(&cid).await["isError"].is_null());
-    // Another grant in the place of the first.
+    assert_eq!(tokens(&protected, 1), [access(4)]);
+    // Another grant in the place of the first, which is looked for every half second.
     protected.let_in(&["--principal", "bob"]).await;
-    assert!(call(&bob).await["isError"].is_null());
-    assert_eq!(tokens(&protected, 2), [access(4), access(5)]);
+    eventually("bob's new grant", async || {
+        assert!(call(&bob).await["isError"].is_null());
+        (tokens(&protected, 1) == [access(5)]).then_some(())
+    })
+    .await;
 
     protected.authority.revoke_only(5);
     is_told_what_to_do(&bob, "bob").await;
@@ -285,6 +289,77 @@ async fn each_principal_calls_a_modern_server_with_its_own_grant() {
 #[tokio::test]
 async fn each_principal_calls_a_legacy_server_with_its_own_grant() {
     each_principal_calls_with_its_own_grant(Speaks::Legacy).await;
+}
+
+/// A protected backend, a gateway that was let in, and ann and bob, who were, too; their tokens at the gateway. The
+/// gateway itself draws token 0, ann 1 and bob 2.
+async fn ann_and_bob(era: Speaks) -> (Protected, Yard, [String; 2]) {
+    let drawn = ["ann", "bob"].map(|name| (name, new_token().unwrap()));
+    let line = |(name, (_, hash)): &(_, (String, String))| format!("  {name}: {{ token_sha256: {hash} }}\n");
+    let clients: String = drawn.iter().map(line).collect();
+    let auth = "auth: { granted_to: principal }, breaker: { failures: 2 }";
+    let protected = Protected::speaking(era, auth, &format!("clients:\n{clients}")).await;
+    let (yard, _) = protected.connected().await;
+    protected.let_in(&["--principal", "ann"]).await;
+    protected.let_in(&["--principal", "bob"]).await;
+    (protected, yard, drawn.map(|(_, (token, _))| token))
+}
+
+/// More often than the circuit would bear.
+async fn is_refused_alone(client: &Client, why: &str) {
+    for _ in 0..4 {
+        let failure = client.call("find", "{}").await.failure();
+        assert_eq!(failure["error"], "backend_unavailable");
+        assert!(failure["message"].as_str().unwrap().contains(why), "{failure}");
+    }
+}
+
+async fn trouble_with_one_grant_is_its_own(era: Speaks) {
+    let (protected, yard, [ann, bob]) = ann_and_bob(era).await;
+    let client = |token: &str| Client::modern(&yard.url).with_token(token);
+    let (ann, bob) = (client(&ann), client(&bob));
+    assert!(call(&ann).await["isError"].is_null() && call(&bob).await["isError"].is_null());
+    let count = |method: &str| protected.backend.asked(method).len();
+    let (calls, connections) = (count("tools/call"), count("initialize"));
+
+    protected.authority.expire_only(1);
+    protected.authority.fall_ill();
+    is_refused_alone(&ann, "the authorization server").await;
+    assert_eq!(yard.backend("crm").snapshot.breaker, "closed");
+    assert!(call(&bob).await["isError"].is_null());
+
+    protected.authority.narrow_only(1);
+    is_refused_alone(&ann, "refuses the token").await;
+    assert_eq!(yard.backend("crm").snapshot.breaker, "closed");
+    assert!(call(&bob).await["isError"].is_null());
+    // Each was made once, and on the connection there was.
+    assert_eq!((count("tools/call"), count("initialize")), (calls + 10, connections));
+}
+
+#[tokio::test]
+async fn trouble_with_one_grant_at_a_modern_server_opens_nobodys_circuit() {
+    trouble_with_one_grant_is_its_own(Speaks::Modern).await;
+}
+
+#[tokio::test]
+async fn trouble_with_one_grant_at_a_legacy_server_opens_nobodys_circuit() {
+    trouble_with_one_grant_is_its_own(Speaks::Legacy).await;
+}
+
+#[tokio::test]
+async fn a_refused_grant_moves_no_other_client_to_another_era() {
+    let (protected, yard, [ann, bob]) = ann_and_bob(Speaks::Both).await;
+    let client = |token: &str| Client::modern(&yard.url).with_token(token).open("2025-11-25");
+    let (ann, bob) = (client(&ann).await, client(&bob).await);
+    assert!(call(&bob).await["isError"].is_null());
+    let openings = protected.backend.asked("initialize").len();
+    protected.authority.narrow_only(1);
+    is_refused_alone(&ann, "refuses the token").await;
+    assert_eq!(protected.backend.asked("initialize").len(), openings + 4);
+    assert!(call(&bob).await["isError"].is_null());
+    let calls = protected.backend.asked("tools/call");
+    assert!(calls.iter().all(|asked| asked.headers["mcp-protocol-version"] == "2025-11-25"));
+    assert_eq!(calls.len(), 2);
 }
 
 #[tokio::test]

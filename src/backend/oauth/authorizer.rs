@@ -7,7 +7,6 @@
 //! runs to its end even if nobody waits any more, because a refresh token can be used only once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use parking_lot::Mutex;
@@ -21,15 +20,13 @@ use super::connect::Pending;
 use super::discovery::Server;
 use super::grant::{Grant, Kept, now};
 use super::grants;
-use super::holding::Holding;
+use super::holding::{Holding, LOOK};
 use super::turn::Turn;
 use super::vault::Vault;
 use super::{GrantType, OAuthError, OAuthSettings};
 
 /// Times that one request is sent again after a refusal: for a new token, and for more scopes.
 const RETRIES: usize = 2;
-/// How often a gateway that waits for its person looks whether another process was let in.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// The part of a response that says whether the backend let the request in.
 pub(in super::super) trait Head {
@@ -66,6 +63,8 @@ pub struct Authorizer {
     pub(super) url: Url,
     pub(super) settings: OAuthSettings,
     pub(super) holding: Holding,
+    /// Whether it is a principal's own: what it meets then concerns nobody else.
+    is_personal: bool,
     /// Whether the server runs in several places, of which `url` is the first.
     is_for_several: bool,
     /// The header of the last refusal.
@@ -88,6 +87,7 @@ impl Authorizer {
             url: url.clone(),
             settings: settings.clone(),
             holding: Holding::read(vault.slot(name, url, None), name),
+            is_personal: false,
             is_for_several: !backend.replicas.is_empty(),
             challenge: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -104,6 +104,7 @@ impl Authorizer {
             url: self.url.clone(),
             settings: self.settings.clone(),
             holding: Holding::read(slot, &self.backend),
+            is_personal: true,
             is_for_several: self.is_for_several,
             challenge: Mutex::new(self.challenge.lock().clone()),
             turn: tokio::sync::Mutex::default(),
@@ -111,11 +112,12 @@ impl Authorizer {
         }
     }
 
-    /// Why nothing can be sent, if there is no grant. What another process kept or took away counts at once.
+    /// Why nothing can be sent, if there is no grant. What another process took away or
+    /// replaced counts within [`LOOK`], and what it kept where there was none at once.
     pub(super) async fn lacking(&self) -> Option<Failure> {
-        let read = self.holding.reload().await;
+        let read = self.holding.look().await;
         let is_there = self.holding.has_token();
-        (!is_there).then(|| failure(&read.err().unwrap_or_else(|| self.not_connected())))
+        (!is_there).then(|| self.failure(&read.err().unwrap_or_else(|| self.not_connected())))
     }
 
     /// Finds the authorization server, by what a refusal said of it. Which of several places refused is chance, and
@@ -131,7 +133,7 @@ impl Authorizer {
 
     /// Why calls are refused while only a person can help; `None` otherwise.
     pub(in super::super) fn refusal(&self) -> Option<Failure> {
-        self.waits.lock().as_ref().map(failure)
+        self.waits.lock().as_ref().map(|error| self.failure(error))
     }
 
     /// Waits until another process was let in; for ever if no person is waited for.
@@ -260,7 +262,18 @@ impl Authorizer {
         if error.needs_a_person() {
             *self.waits.lock() = Some(error.clone());
         }
-        failure(error)
+        self.failure(error)
+    }
+
+    /// What a call is told. Trouble with the gateway's own grant is the backend's: nobody is served, and
+    /// connecting anew finds out when it is over.
+    fn failure(&self, error: &OAuthError) -> Failure {
+        let kind = match (error.needs_a_person(), self.is_personal) {
+            (true, _) => FailureKind::NotConnected,
+            (false, true) => FailureKind::NotAuthorized,
+            (false, false) => FailureKind::Unavailable,
+        };
+        Failure::new(kind, Sent::No, error.to_string())
     }
 }
 
@@ -268,9 +281,4 @@ impl std::fmt::Debug for Authorizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Authorizer").field("backend", &self.backend).finish_non_exhaustive()
     }
-}
-
-fn failure(error: &OAuthError) -> Failure {
-    let kind = if error.needs_a_person() { FailureKind::NotConnected } else { FailureKind::Unavailable };
-    Failure::new(kind, Sent::No, error.to_string())
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -47,6 +47,9 @@ struct State {
     challenge: Mutex<Option<String>>,
     access: Mutex<BTreeSet<String>>,
     refresh: Mutex<BTreeSet<String>>,
+    /// Access tokens that are said to lack scopes.
+    narrow: Mutex<BTreeSet<String>>,
+    is_ill: AtomicBool,
     tokens: Mutex<Vec<Form>>,
     drawn: AtomicUsize,
 }
@@ -66,7 +69,10 @@ impl Authority {
             let token = asked.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
             let token = token.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
             let challenge = || Answer::Challenge(401, format!("Bearer resource_metadata=\"{document}\""));
-            (!state.access.lock().contains(token)).then(challenge)
+            let lacks = || Answer::Challenge(403, "Bearer error=\"insufficient_scope\"".to_owned());
+            let is_narrow = state.narrow.lock().contains(token);
+            let is_known = state.access.lock().contains(token);
+            is_narrow.then(lacks).or_else(|| (!is_known).then(challenge))
         }
     }
 
@@ -88,6 +94,16 @@ impl Authority {
     /// Ends the access token that was the `number`th to be drawn, from 0.
     pub(crate) fn expire_only(&self, number: usize) {
         assert!(self.state.access.lock().remove(&access(number)));
+    }
+
+    /// From now on that token is refused for want of scopes that it has.
+    pub(crate) fn narrow_only(&self, number: usize) {
+        self.state.narrow.lock().insert(access(number));
+    }
+
+    /// From now on whoever asks for a token meets an error that says nothing of the grant.
+    pub(crate) fn fall_ill(&self) {
+        self.state.is_ill.store(true, Ordering::Relaxed);
     }
 
     /// Ends that token and what would renew it.
@@ -148,6 +164,9 @@ impl State {
                     asked.insert("basic".to_owned(), String::from_utf8(basic).unwrap());
                 }
                 self.tokens.lock().push(asked.clone());
+                if self.is_ill.load(Ordering::Relaxed) {
+                    return respond(503, &json!({ "error": "temporarily_unavailable" }));
+                }
                 self.token(&asked).unwrap_or_else(|| respond(400, &json!({ "error": "invalid_grant" })))
             }
             _ => respond(404, &json!({})),

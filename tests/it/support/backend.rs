@@ -26,6 +26,8 @@ pub(crate) enum Speaks {
     Legacy,
     /// 2026-07-28.
     Modern,
+    /// Either, as it is asked.
+    Both,
 }
 
 /// One HTTP request.
@@ -221,8 +223,8 @@ impl Peer {
             return Answer::Http(405, String::new());
         }
         match (asked.message.method.as_str(), self.speaks) {
-            ("initialize", Speaks::Legacy) => Answer::Result(INITIALIZED.to_owned()),
-            ("server/discover", Speaks::Modern) => Answer::Result(DISCOVERED.to_owned()),
+            ("initialize", Speaks::Legacy | Speaks::Both) => Answer::Result(INITIALIZED.to_owned()),
+            ("server/discover", Speaks::Modern | Speaks::Both) => Answer::Result(DISCOVERED.to_owned()),
             ("initialize" | "server/discover", _) => Answer::Error(UNKNOWN.to_owned()),
             ("tools/list", _) => Answer::Result(format!(r#"{{"tools":{}}}"#, self.tools)),
             ("tools/call", _) => Answer::Result(r#"{"content":[]}"#.to_owned()),
