@@ -176,6 +176,12 @@ mod tests {
     }
 
     #[test]
+    fn a_foreign_key_that_stands_twice_passes_as_it_came_and_a_hop_key_never_does() {
+        let meta = raw(r#"{"x":1,"progressToken":1,"x":2,"progress\u0054oken":2}"#);
+        assert_eq!(rewrite(Some(&meta), &HopMeta::default()).unwrap().as_str(), r#"{"x":1,"x":2}"#);
+    }
+
+    #[test]
     fn nothing_to_say_is_no_meta_at_all() {
         assert!(rewrite(Some(&raw(r#"{"progressToken":1}"#)), &HopMeta::default()).is_none());
     }

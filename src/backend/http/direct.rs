@@ -4,7 +4,8 @@
 //! its own way, over links that are used again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{HOST, USER_AGENT};
@@ -29,15 +30,22 @@ pub(super) struct Direct {
     idle: Arc<Idle>,
 }
 
-/// Links that wait for their next request. Each thread that serves connections has a shelf of its own, so that a
-/// link's answers wake the thread that waits for them and no other; all other threads share one.
+/// Links that wait for their next request, each on the shelf of the thread that opened it: there its answers wake the
+/// call that waits for them, and no other thread. All threads that serve no connections share a shelf.
 struct Idle {
     shelves: Box<[Shelf]>,
+    since: Instant,
+    /// The second, from `since`, in which all shelves were last tidied.
+    tidied: AtomicU64,
 }
 
-/// The link used last is used first.
+/// The oldest come first.
 #[derive(Default)]
 struct Shelf(Mutex<Vec<Link>>);
+
+/// A link that has rested for so long on its shelf is one more than its thread needs: another may have it for a request.
+/// A server that serves one connection at a time is not asked for a second while calls come one after the other.
+const RESTED: Duration = Duration::from_millis(10);
 
 impl Direct {
     /// `None` where this is not the way: TLS, a proxy, credentials in the URL.
@@ -96,27 +104,34 @@ impl std::fmt::Debug for Direct {
 
 impl Idle {
     fn new() -> Self {
-        Self { shelves: (0..=threads::count()).map(|_| Shelf::default()).collect() }
+        let shelves = (0..=threads::count()).map(|_| Shelf::default()).collect();
+        Self { shelves, since: Instant::now(), tidied: AtomicU64::new(0) }
     }
 
     fn take(&self) -> Option<Link> {
-        self.shelves.get(threads::number())?.take()
+        let own = self.shelves.get(threads::current())?;
+        own.take_last().or_else(|| self.shelves.iter().find_map(Shelf::take_rested))
     }
 
-    /// What comes back from a health check has all shelves tidied: a thread whose clients are gone never comes by.
-    fn put(&self, link: Link) {
-        let number = threads::number();
-        if let Some(shelf) = self.shelves.get(number) {
-            shelf.put(link);
+    /// Once a second all shelves are tidied on the way: there are some that no call comes by any more.
+    fn put(&self, mut link: Link) {
+        if !link.is_free() {
+            return;
         }
-        if number == 0 {
-            self.shelves.iter().for_each(Shelf::tidy);
+        link.rest();
+        if let Some(shelf) = self.shelves.get(link.thread()) {
+            shelf.0.lock().push(link);
+        }
+        let second = self.since.elapsed().as_secs();
+        if self.tidied.load(Relaxed) != second {
+            self.tidied.store(second, Relaxed);
+            self.shelves.iter().for_each(|shelf| tidy(&mut shelf.0.lock()));
         }
     }
 }
 
 impl Shelf {
-    fn take(&self) -> Option<Link> {
+    fn take_last(&self) -> Option<Link> {
         let mut links = self.0.lock();
         while let Some(mut link) = links.pop() {
             if link.is_free() {
@@ -126,21 +141,18 @@ impl Shelf {
         None
     }
 
-    fn put(&self, mut link: Link) {
-        if !link.is_free() {
-            return;
-        }
-        link.rest();
-        self.tidy();
-        self.0.lock().push(link);
-    }
-
-    /// Drops the links that nobody can use any more. The oldest come first, so one look is enough most of the time.
-    fn tidy(&self) {
+    fn take_rested(&self) -> Option<Link> {
         let mut links = self.0.lock();
-        let fresh = links.iter_mut().position(Link::is_free).unwrap_or(links.len());
-        links.drain(..fresh);
+        tidy(&mut links);
+        let has_rested = links.first().is_some_and(|link| link.rested() >= RESTED);
+        has_rested.then(|| links.remove(0))
     }
+}
+
+/// Drops the links that nobody can use any more.
+fn tidy(links: &mut Vec<Link>) {
+    let fresh = links.iter_mut().position(Link::is_free).unwrap_or(links.len());
+    links.drain(..fresh);
 }
 
 /// What a response holds. Dropped before its end, it takes its link with it.
@@ -177,4 +189,36 @@ fn is_proxied() -> bool {
     ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
         .into_iter()
         .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_link_that_rests_is_lent_comes_home_and_is_let_go_when_it_is_closed() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", server.local_addr().unwrap())).unwrap();
+        let (link, accepted) = tokio::join!(Link::open(&url, Duration::from_secs(5)), server.accept());
+        let idle = Idle::new();
+        idle.put(link.unwrap_or_else(|error| panic!("{error}")));
+        let lent = loop {
+            match idle.shelves[0].take_rested() {
+                Some(link) => break link,
+                None => yield_now().await,
+            }
+        };
+        assert!(idle.take().is_none());
+        idle.put(lent);
+        assert_eq!(idle.shelves[0].0.lock().len(), 1);
+        drop(accepted);
+        while !idle.shelves[0].0.lock().is_empty() {
+            tidy(&mut idle.shelves[0].0.lock());
+            yield_now().await;
+        }
+    }
 }

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::protocol::Pieces;
+use crate::threads;
 
 /// A link nobody used for so long is closed; servers close theirs at about the same age.
 const IDLE: Duration = Duration::from_secs(60);
@@ -41,6 +42,8 @@ pub(super) struct Link {
     /// Reads and writes while it is polled; none once it is closed.
     driver: Option<Box<Driver>>,
     used: Instant,
+    /// Whose runtime tells what arrives on it.
+    thread: usize,
 }
 
 impl Link {
@@ -54,7 +57,7 @@ impl Link {
         let _ = stream.set_nodelay(true);
         let (sender, driver) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-        Ok(Self { sender, driver: Some(Box::new(driver)), used: Instant::now() })
+        Ok(Self { sender, driver: Some(Box::new(driver)), used: Instant::now(), thread: threads::current() })
     }
 
     /// Sends a request and waits for the head of its response.
@@ -99,6 +102,16 @@ impl Link {
     /// Begins to count as idle.
     pub(super) fn rest(&mut self) {
         self.used = Instant::now();
+    }
+
+    /// For how long it has been idle.
+    pub(super) fn rested(&self) -> Duration {
+        self.used.elapsed()
+    }
+
+    /// The thread that opened it.
+    pub(super) fn thread(&self) -> usize {
+        self.thread
     }
 }
 

@@ -117,10 +117,10 @@ impl Acceptor {
                 connection.await;
                 drop(permit);
             };
-            match threads.and_then(Threads::least) {
-                Some(thread) => open.spawn_on(held, thread),
-                None => open.spawn(held),
-            };
+            match threads {
+                Some(threads) => threads.serve(&open, held),
+                None => drop(open.spawn(held)),
+            }
         };
         while let Some(Some((stream, permit))) = self.stop.run_until_cancelled(accept(&listener, &gate)).await
         {
