@@ -74,7 +74,7 @@ def lists(options):
             direct = stack.enter_context(echo(tools))
             gateway = stack.enter_context(switchyard(http_backend(direct)))
             proxy = stack.enter_context(nginx(direct.url))
-            (WORK / "nginx" / "static" / "list.json").write_bytes(list_of(gateway.url))
+            (WORK / "nginx" / "static" / "list.json").write_bytes(list_of(gateway.url, tools))
             static = type(proxy)("nginx, a file", proxy.url.replace("/mcp", "/static/list.json"), proxy.process, with_children=True)
             flags = ["--connections", 16, "--seconds", options.seconds, "--expect-tools", tools]
             runs = {
@@ -86,7 +86,18 @@ def lists(options):
     return table
 
 
-def list_of(url):
+def list_of(url, tools, patience=60):
+    """The whole list, once it has `tools` of them: a backend is ready a moment before its many tools are merged."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        text = listed(url)
+        if len(json.loads(text)["result"]["tools"]) >= tools:
+            return text
+        time.sleep(0.05)
+    raise RuntimeError(f"the list has fewer than {tools} tools")
+
+
+def listed(url):
     body = {"jsonrpc": "2.0", "id": 100000000000, "method": "tools/list", "params": {"_meta": MODERN_META}}
     headers = {
         "Content-Type": "application/json",
