@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use switchyard::protocol::{MAX_DEPTH, Message, RequestMeta, frame, parse, parse_batch, salvage_id, scan};
+use switchyard::protocol::{
+    MAX_DEPTH, Message, RawJson, RequestMeta, frame, parse, parse_batch, salvage_id, scan,
+};
 
 fuzz_target!(|data: &[u8]| {
     let text = Bytes::copy_from_slice(data);
@@ -19,6 +21,7 @@ fuzz_target!(|data: &[u8]| {
     let again = match &message {
         Message::Request { id, method, params } => {
             let _ = RequestMeta::of(params.as_ref());
+            params.as_ref().inspect(|params| assert_same_members(params));
             frame::request(id, method, params.as_ref())
         }
         Message::Notification { method, params } => frame::notification(method, params.as_ref()),
@@ -31,6 +34,14 @@ fuzz_target!(|data: &[u8]| {
     let read = parse(&again).expect("what is written can be read");
     assert_eq!(format!("{read:?}"), format!("{message:?}"));
 });
+
+/// What was noted of the members on the way is what a walk finds.
+fn assert_same_members(noted: &RawJson) {
+    let walked = RawJson::parse(Bytes::copy_from_slice(noted.as_bytes()));
+    // See above.
+    let Ok(walked) = walked else { return };
+    assert!(noted.members().eq(walked.members()));
+}
 
 fn depth(value: &serde_json::Value) -> usize {
     match value {

@@ -58,5 +58,6 @@ fn caller() -> Caller {
         log_level: None,
         asked_level: None,
         progress_token: None,
+        trace: None,
     }
 }
