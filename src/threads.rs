@@ -20,6 +20,25 @@ const MOST: usize = 32;
 
 thread_local!(static NUMBER: Cell<usize> = const { Cell::new(0) });
 
+/// Bytes that one message may bring in before the other connections of its thread have their turn.
+const TURN: usize = 256 * 1024;
+
+/// How much of a message was read in one go. A peer that writes as fast as it is read, as one on the same machine can,
+/// would hold its thread for as long as its message is long.
+#[derive(Debug, Default)]
+pub(crate) struct Turn(usize);
+
+impl Turn {
+    /// Counts what was read, and lets others have their turn when it was much. Cancel-safe.
+    pub(crate) async fn taken(&mut self, bytes: usize) {
+        self.0 += bytes;
+        if self.0 >= TURN {
+            self.0 = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// The number of the thread this runs on, from 1 to [`count`]; 0 on any that serves no connections.
 pub(crate) fn current() -> usize {
     NUMBER.get()
@@ -96,6 +115,21 @@ impl Thread {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_message_that_never_ends_leaves_others_their_turn() {
+        let endless = async {
+            let mut turn = Turn::default();
+            loop {
+                turn.taken(TURN / 4).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = endless => {}
+            () = std::future::ready(()) => {}
+        }
+    }
 
     #[tokio::test]
     async fn each_connection_goes_where_the_fewest_are_and_ends_with_the_threads() {

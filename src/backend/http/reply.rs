@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::budget::{Gathered, Held};
 use crate::protocol::{self, Id, ListKind, Message, RawJson, SseParser, code, frame, header, method};
+use crate::threads::Turn;
 
 use super::super::signals::answer_to;
 use super::super::wire::WireEvent;
@@ -34,6 +35,7 @@ pub(in super::super) struct HttpReply {
     resume: Resume,
     /// What the backend says beside this stream while the call has the session to itself.
     aside: Option<mpsc::Receiver<WireEvent>>,
+    turn: Turn,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,15 @@ impl HttpReply {
         } else {
             Body::Json(Gathered::default(), Held::default())
         };
-        Self { response, guard, body, pending: VecDeque::new(), resume: Resume::default(), aside }
+        Self {
+            response,
+            guard,
+            body,
+            pending: VecDeque::new(),
+            resume: Resume::default(),
+            aside,
+            turn: Turn::default(),
+        }
     }
 
     pub(in super::super) fn status(&self) -> StatusCode {
@@ -93,7 +103,11 @@ impl HttpReply {
                 chunk = self.response.chunk() => chunk,
             };
             match chunk {
-                Ok(Some(chunk)) => self.take(chunk),
+                Ok(Some(chunk)) => {
+                    let size = chunk.len();
+                    self.take(chunk);
+                    self.turn.taken(size).await;
+                }
                 Ok(None) | Err(_) if self.can_resume() => Box::pin(self.go_on()).await,
                 Ok(None) => self.end(),
                 Err(failure) => self.fail(failure),

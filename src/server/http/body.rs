@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::budget::{Gathered, Held};
 use crate::server::LimitSettings;
 use crate::server::error::Error;
+use crate::threads::Turn;
 
 /// Most that is read of a body that is refused, and the longest that takes.
 const DISCARD_BYTES: usize = 64 * 1024 * 1024;
@@ -60,7 +61,7 @@ async fn whole(
     limit: usize,
     mut held: Held,
 ) -> Result<Bytes, Error> {
-    let mut text = Gathered::default();
+    let (mut text, mut turn) = (Gathered::default(), Turn::default());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Error::BadRequest("the body ended early"))?;
         let Ok(data) = frame.into_data() else { continue };
@@ -70,7 +71,9 @@ async fn whole(
         if !held.cover(text.len() + data.len()) {
             return Err(Error::NoRoom);
         }
+        let size = data.len();
         text.push(data, announced);
+        turn.taken(size).await;
     }
     Ok(held.keep(text.finish()))
 }

@@ -32,6 +32,10 @@ pub(crate) enum Verdict {
     Lost,
 }
 
+/// A connection that has been idle for so long is not used again. The gateway closes one after `limits.header_timeout`
+/// (10 s), and a request that is sent as it does reaches nobody: no client can tell that from a lost answer.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// One client, over connections of its own.
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -53,7 +57,7 @@ impl Client {
     }
 
     async fn over(http: ClientBuilder, url: &str, era: Era) -> Self {
-        let http = http.no_proxy().timeout(PATIENCE).build().unwrap();
+        let http = http.no_proxy().timeout(PATIENCE).pool_idle_timeout(IDLE).build().unwrap();
         let mut client = Self { http, url: url.to_owned(), era, session: None, odd: Mutex::default() };
         if era == Era::Legacy {
             client.session = Some(client.initialize().await);
