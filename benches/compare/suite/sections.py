@@ -217,7 +217,7 @@ def first_answer(file, port, tools):
     with Process("start", [GATEWAY, "--config", file, "serve"]):
         while time.monotonic() < started + 60:
             try:
-                answer = list_of(f"http://127.0.0.1:{port}/mcp")
+                answer = listed(f"http://127.0.0.1:{port}/mcp")
                 taken = (time.monotonic() - started) * 1000
                 if answer.count(b'"inputSchema"') >= tools:
                     time.sleep(0.5)
