@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::protocol::Era;
-use crate::resilience::{BreakerState, Bulkhead, RetryBudget, SharedBreaker, Transition};
-use crate::telemetry::backends::{self, Circuit};
+use crate::resilience::{Bulkhead, RetryBudget, SharedBreaker};
+use crate::telemetry::backends;
 
 use super::child::StderrTail;
 use super::connection::Connection;
@@ -337,47 +337,14 @@ impl Backend {
         self.breaker.is_probed()
     }
 
-    /// Its circuit. With replicas it is as good as the best of those that can be called, because calls pass as long
-    /// as they pass to one of them.
-    pub(super) fn circuit(&self) -> BreakerState {
-        let best = self.replicas.as_ref().and_then(Replicas::best_circuit);
-        best.unwrap_or_else(|| self.breaker.state(now()))
-    }
-
-    /// Shows its circuit, and those of its replicas, as they are now: that a wait is over, nobody else tells.
-    pub fn show_circuit(&self) {
-        if !self.is_retired.load(Ordering::Relaxed) {
-            let circuit = match self.circuit() {
-                BreakerState::Closed => Circuit::Closed,
-                BreakerState::HalfOpen => Circuit::HalfOpen,
-                BreakerState::Open => Circuit::Open,
-            };
-            backends::breaker_state(self.name(), circuit);
-            self.each_replica(Self::show_circuit);
-        }
-    }
-
-    /// Records a breaker's transition for operators.
-    pub(super) fn breaker_moved(&self, transition: Option<Transition>) {
-        let circuit = match transition {
-            None => return,
-            Some(_) if self.is_retired.load(Ordering::Relaxed) => return,
-            Some(Transition::Tripped { cause, open_for }) => {
-                let (backend, cause) = (self.name(), cause.as_str());
-                tracing::warn!(backend, cause, open_ms = open_for.as_millis(), "the circuit opened");
-                Circuit::Open
-            }
-            Some(Transition::Reset) => {
-                tracing::info!(backend = self.name(), "the circuit closed");
-                Circuit::Closed
-            }
-        };
-        backends::breaker_transition(self.name(), circuit);
+    /// Whether another one has its name now, or nobody: then nothing is told of it any more.
+    pub(super) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
     }
 
     pub(super) fn publish_offer(&self, offer: Offer) {
         self.fetched_at.store(unix_seconds(SystemTime::now()), Ordering::Relaxed);
-        if !self.is_retired.load(Ordering::Relaxed) {
+        if !self.is_retired() {
             backends::catalog_fetched(self.name(), SystemTime::now());
         }
         if self.offer.load().as_deref() != Some(&offer) {
@@ -393,7 +360,7 @@ impl Backend {
         }
         let label = state.label();
         self.state.send_replace(state);
-        if !self.is_retired.load(Ordering::Relaxed) {
+        if !self.is_retired() {
             backends::state(self.name(), label);
             (self.changed)();
         }

@@ -29,6 +29,7 @@
 //! | `http.rs` | how does Streamable HTTP work? |
 //! | `oauth/` | how does the gateway get leave from an authorization server? |
 //! | `tools.rs` | what did the operator set for single tools? |
+//! | `circuit.rs` | how does its circuit stand? |
 //! | `state.rs`, `status.rs` | how is the backend now, and what do operators see of it? |
 //! | `failure.rs` | why is there no answer? |
 //! | `refused.rs` | what can be done about a request that was refused unread? |
@@ -42,6 +43,7 @@ mod backend;
 mod call;
 mod call_ref;
 mod child;
+mod circuit;
 mod connection;
 mod establish;
 mod failure;

@@ -187,9 +187,9 @@ impl Admission {
 
     /// The same as [`Admission::call`], but the backend is asked to run it as a task.
     pub fn call_as_task(self, id: u64, method: &'static str, params: RawJson, beside: Beside) -> Call {
-        let mut params = Object::parse(&params).unwrap_or_default();
-        params.set("task", RawJson::of(&json!({ "ttl": TTL.as_millis() as u64 })));
-        let mut call = self.call(id, method, params.to_json(), beside);
+        let task = RawJson::of(&json!({ "ttl": TTL.as_millis() as u64 }));
+        let params = Object::parse(&params).unwrap_or_default().changed(&[("task", Some(task))]);
+        let mut call = self.call(id, method, params, beside);
         call.runs_as(AsTask::Wanted);
         call
     }

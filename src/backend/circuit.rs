@@ -1,0 +1,47 @@
+//! How does a backend's circuit stand, and what are operators told of it?
+
+use crate::resilience::{BreakerState, Transition};
+use crate::telemetry::backends::{self, Circuit};
+
+use super::replicas::Replicas;
+use super::{Backend, now};
+
+impl Backend {
+    /// Its circuit. With replicas it is as good as the best of those that can be called, because calls pass as long
+    /// as they pass to one of them.
+    pub(super) fn circuit(&self) -> BreakerState {
+        let best = self.replicas().and_then(Replicas::best_circuit);
+        best.unwrap_or_else(|| self.breaker.state(now()))
+    }
+
+    /// Shows its circuit, and those of its replicas, as they are now: that a wait is over, nobody else tells.
+    pub fn show_circuit(&self) {
+        if !self.is_retired() {
+            let circuit = match self.circuit() {
+                BreakerState::Closed => Circuit::Closed,
+                BreakerState::HalfOpen => Circuit::HalfOpen,
+                BreakerState::Open => Circuit::Open,
+            };
+            backends::breaker_state(self.name(), circuit);
+            self.each_replica(Self::show_circuit);
+        }
+    }
+
+    /// Records a breaker's transition for operators.
+    pub(super) fn breaker_moved(&self, transition: Option<Transition>) {
+        let circuit = match transition {
+            None => return,
+            Some(_) if self.is_retired() => return,
+            Some(Transition::Tripped { cause, open_for }) => {
+                let (backend, cause) = (self.name(), cause.as_str());
+                tracing::warn!(backend, cause, open_ms = open_for.as_millis(), "the circuit opened");
+                Circuit::Open
+            }
+            Some(Transition::Reset) => {
+                tracing::info!(backend = self.name(), "the circuit closed");
+                Circuit::Closed
+            }
+        };
+        backends::breaker_transition(self.name(), circuit);
+    }
+}
