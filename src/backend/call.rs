@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::protocol::{Id, RawJson, method};
@@ -270,12 +269,12 @@ impl Call {
 impl Drop for Call {
     /// A task goes on without anybody waiting for it, unless it is told not to.
     fn drop(&mut self) {
-        let (Some(params), Ok(runtime)) = (self.task.abandon(), Handle::try_current()) else { return };
+        let Some(params) = self.task.abandon() else { return };
         self.reply = None;
         let connection = Arc::clone(self.lease.connection());
         let lease = std::mem::replace(&mut self.lease, Lease::shared(Arc::clone(&connection)));
         let limit = self.backend.settings().timeouts.connect;
-        runtime.spawn(async move {
+        Arc::clone(&connection).signals().say(async move {
             let _ = connection.ask(CANCEL, params, limit).await;
             drop(lease);
         });

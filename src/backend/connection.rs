@@ -20,6 +20,9 @@ use super::watched::Watched;
 use super::wire::{Outgoing, Reply};
 use super::{Failure, Sent};
 
+/// For the end of a pipe to answer what it was told last; it is about to lose its standard input.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How messages travel.
 #[derive(Debug, Clone)]
 pub(super) enum Wire {
@@ -185,10 +188,14 @@ impl Connection {
         }
     }
 
-    /// Ends it: calls in flight learn so, a session is deleted, a process loses its standard input.
+    /// Ends it, after what was being said: calls in flight learn so, a session is deleted, a process loses its
+    /// standard input.
     pub(super) async fn close(&self, reason: &str) {
         match &self.wire {
-            Wire::Pipe(pipe) => pipe.lose(reason),
+            Wire::Pipe(pipe) => {
+                let _ = timeout(LAST_WORDS, pipe.signals().said()).await;
+                pipe.lose(reason);
+            }
             Wire::Http(http) => {
                 http.signals().lose(reason);
                 http.close().await;

@@ -265,13 +265,16 @@ impl HttpConnection {
         oauth::send(self.authorizer.as_ref(), attempt).await
     }
 
-    /// Ends the session, if there is one.
+    /// Ends the session, if there is one, after the last word was said.
     pub(super) async fn close(&self) {
-        let hop = self.hop.load_full();
-        if hop.session().is_none() {
-            return;
-        }
-        let ending = self.transmit(Method::DELETE, || self.headers(&hop, None), Pieces::default());
+        let ending = async {
+            self.signals.said().await;
+            let hop = self.hop.load_full();
+            if hop.session().is_some() {
+                let headers = || self.headers(&hop, None);
+                let _ = self.transmit(Method::DELETE, headers, Pieces::default()).await;
+            }
+        };
         let _ = tokio::time::timeout(self.limit, ending).await;
     }
 }

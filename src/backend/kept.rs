@@ -141,9 +141,10 @@ impl Kept {
         });
     }
 
-    /// Ends everything, and waits for what is being closed.
-    pub(super) async fn close(&self) {
+    /// Ends everything, and waits for what is being closed; what is used may be for `patience`.
+    pub(super) async fn close(&self, patience: Duration) {
         self.end_all(|_, _| true);
+        self.places.given_back_all(patience).await;
         self.places.closed().await;
     }
 
@@ -317,7 +318,7 @@ mod tests {
         kept.end(&Holder::Session(1));
         assert!(!connection.signals().is_lost());
         drop(used);
-        kept.close().await;
+        kept.close(Duration::ZERO).await;
         assert!(connection.signals().is_lost() && kept.open() == 0);
     }
 

@@ -73,6 +73,11 @@ impl Places {
         }
     }
 
+    /// Waits until every connection was given back, at most `patience`.
+    pub(super) async fn given_back_all(&self, patience: Duration) {
+        self.find(patience, || (self.taken() == 0).then_some(())).await;
+    }
+
     /// Waits for what is being closed.
     pub(super) async fn closed(&self) {
         self.closing.close();

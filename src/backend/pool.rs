@@ -114,6 +114,13 @@ impl Pool {
         self.places.closed().await;
     }
 
+    /// The same for good: what is lent may take `patience` to come back.
+    pub(super) async fn end(&self, patience: Duration) {
+        self.close().await;
+        self.places.given_back_all(patience).await;
+        self.close().await;
+    }
+
     fn discard(&self, pooled: Pooled) {
         self.places.discard(pooled.established);
         drop(pooled.room);

@@ -1,10 +1,12 @@
 //! What a connection tells the rest of the room outside any call: it ended, its lists changed, one of its
-//! resources was updated, a page of its was visited.
+//! resources was updated, a page of its was visited. And what is still said on it that nobody waits for.
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::protocol::{ListKind, RawJson, RpcError, method};
 
@@ -18,6 +20,7 @@ pub(super) struct Signals {
     changed: Arc<Notify>,
     renewed: Arc<Notify>,
     watched: Arc<OnceLock<Arc<Watched>>>,
+    saying: TaskTracker,
 }
 
 impl Signals {
@@ -40,6 +43,20 @@ impl Signals {
     /// Why it was lost.
     pub(super) fn reason(&self) -> String {
         self.reason.get().cloned().unwrap_or_else(|| "the connection ended".to_owned())
+    }
+
+    /// Says something in the background, that a call is given up for example.
+    pub(super) fn say(&self, words: impl Future<Output = ()> + Send + 'static) {
+        // A call may be dropped while the runtime itself stops; then nobody is left to tell.
+        if let Ok(runtime) = Handle::try_current() {
+            self.saying.spawn_on(words, &runtime);
+        }
+    }
+
+    /// Waits until everything was said: the connection may be closed then.
+    pub(super) async fn said(&self) {
+        self.saying.close();
+        self.saying.wait().await;
     }
 
     /// Waits until the backend says that one of its lists changed.

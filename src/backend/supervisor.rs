@@ -65,7 +65,9 @@ impl Backend {
         while !supervisor.stop.is_cancelled() {
             supervisor.round().await;
         }
-        supervisor.backend.kept.close().await;
+        // Calls that were given up have no more to say than what ends them.
+        let patience = supervisor.backend.settings().timeouts.connect;
+        tokio::join!(supervisor.backend.pool.end(patience), supervisor.backend.kept.close(patience));
         supervisor.backend.publish_state(State::Stopped);
     }
 }

@@ -238,7 +238,7 @@ impl Gateway {
 
     /// Ends every backend and the processes behind them.
     pub async fn stop(self) {
-        self.router.forget_parked();
+        self.router.give_up().await;
         self.stop.cancel();
         self.tasks.close();
         if timeout(STOP, self.tasks.wait()).await.is_err() {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::backend::Backend;
 use crate::catalog::{Catalog, CatalogSettings, KeptListing, Route};
@@ -23,6 +25,9 @@ use super::seal::Sealer;
 use super::subscriptions::Registry;
 use super::tasks::{Followers, Held};
 use super::visits::Visits;
+
+/// For what is given up to have its next turn.
+const GIVEN_UP: Duration = Duration::from_secs(5);
 
 /// Method, backend and name under which a call is counted.
 type Counted = (Routed, Arc<str>, Arc<str>);
@@ -122,10 +127,13 @@ impl Router {
         Changes::new(self.counters.subscribe())
     }
 
-    /// Gives up what waits for clients to come back, before the backends are stopped.
-    pub fn forget_parked(&self) {
+    /// Gives up what goes on without a client, before the backends are stopped: parked calls, and tasks that are
+    /// followed. These end where they run, at their next turn; what does not take it is left behind.
+    pub async fn give_up(&self) {
         self.parking.clear();
-        self.held.clear();
+        if timeout(GIVEN_UP, self.held.clear()).await.is_err() {
+            tracing::warn!("some tasks that were followed could not be given up");
+        }
     }
 
     /// The catalog as it is now.

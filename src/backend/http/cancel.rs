@@ -39,9 +39,8 @@ impl Drop for CancelGuard {
         }
         let connection = Arc::clone(&self.connection);
         let params = RawJson::of(&json!({ "requestId": self.id }));
-        // A call may be dropped while the runtime itself stops; then nobody is left to tell.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { connection.notify(method::CANCELLED, Some(&params)).await });
-        }
+        self.connection
+            .signals()
+            .say(async move { connection.notify(method::CANCELLED, Some(&params)).await });
     }
 }

@@ -293,8 +293,8 @@ pub(super) fn answer(connection: &Arc<HttpConnection>, id: &Id, name: &str) {
 }
 
 fn post(connection: &Arc<HttpConnection>, text: Bytes) {
-    let connection = Arc::clone(connection);
-    tokio::spawn(async move { connection.post_silent(text).await });
+    let posting = Arc::clone(connection);
+    connection.signals().say(async move { posting.post_silent(text).await });
 }
 
 /// Whether an error's code is one only a modern server knows (MCP 2026-07-28, basic/versioning).

@@ -58,8 +58,10 @@ impl Driver {
         };
         let router = Arc::downgrade(&self.router);
         let mut created = task.shown(&id);
+        let followed = Arc::clone(&task);
+        let run = self.router.held().follow(async move { following.run(&followed).await });
         tokio::spawn(async move {
-            following.run(&task).await;
+            run.await;
             // Its client may come for what is left of it.
             sleep_until(task.expires).await;
             if let Some(router) = router.upgrade() {

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::catalog::Route;
 use crate::protocol::{Id, Object, RawJson};
@@ -29,6 +30,8 @@ const MAX_PER_PRINCIPAL: usize = 32;
 #[derive(Default)]
 pub(in super::super) struct Held {
     tasks: Mutex<HashMap<String, Arc<HeldTask>>>,
+    /// The calls that go on for them.
+    following: TaskTracker,
 }
 
 impl Held {
@@ -51,10 +54,17 @@ impl Held {
         self.tasks.lock().remove(key);
     }
 
-    /// Gives up everything: the backends are about to be stopped.
-    pub(in super::super) fn clear(&self) {
+    /// Counts a call as one that goes on, until it ends.
+    pub(super) fn follow<F: Future>(&self, following: F) -> impl Future<Output = F::Output> + use<F> {
+        self.following.track_future(following)
+    }
+
+    /// Gives up everything: the backends are about to be stopped. Returns when no call goes on.
+    pub(in super::super) async fn clear(&self) {
         let tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.into_values().for_each(|task| task.cancel());
+        self.following.close();
+        self.following.wait().await;
     }
 }
 
@@ -261,7 +271,7 @@ mod tests {
         held.forget("a0");
         assert!(held.keep("again", &task("ann")));
         let one = held.find("b").unwrap();
-        held.clear();
+        held.clear().await;
         assert!(one.cancelled.is_cancelled() && held.find("b").is_none());
     }
 }

@@ -1,22 +1,35 @@
 //! A call that its client gives up, given up at the backend in the way of the backend's era.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::support::client::Events;
 use crate::support::gateway::raw_stdio_entry;
 use crate::support::message::notification;
-use crate::support::{Answer, Client, RawBackend, Speaks, Yard, eventually, member, within};
+use crate::support::{Answer, Asked, Client, RawBackend, Speaks, Yard, eventually, member, within};
 
 const TOOLS: &str = r#"[{"name":"wait","inputSchema":{"type":"object"}}]"#;
 const WAIT: &str = r#""name":"raw__wait","arguments":{}"#;
 
 /// A backend that sends progress and then nothing, and tells when its stream is closed.
 async fn waiting(speaks: Speaks) -> (RawBackend, mpsc::Receiver<()>) {
+    waiting_unless(speaks, |_| None).await
+}
+
+/// The same, with answers of its own to some of what it is asked.
+async fn waiting_unless(
+    speaks: Speaks,
+    script: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static,
+) -> (RawBackend, mpsc::Receiver<()>) {
     let (closed, when_closed) = mpsc::channel(1);
     let backend = RawBackend::start(speaks, TOOLS, move |asked| {
+        if let Some(answer) = script(asked) {
+            return Some(answer);
+        }
         let token = member(&asked.message.param("_meta")?, "progressToken")?;
         let (events, stream) = mpsc::channel(1);
         let progress =
@@ -102,6 +115,40 @@ async fn a_legacy_client_that_merely_goes_away_cancels_nothing() {
     eventually("the end of the call", async || (yard.backend("raw").snapshot.in_flight == 0).then_some(()))
         .await;
     assert!(backend.asked("notifications/cancelled").is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_the_drain_does_not_wait_for_is_cancelled_and_the_gateway_waits_until_that_was_heard() {
+    let (hear, heard) = watch::channel(false);
+    let (backend, _closed) = waiting_unless(Speaks::Legacy, move |asked| {
+        let mut heard = heard.clone();
+        (asked.message.method == "notifications/cancelled").then(|| {
+            Answer::later(async move {
+                heard.wait_for(|is_heard| *is_heard).await.unwrap();
+                Answer::Http(202, String::new())
+            })
+        })
+    })
+    .await;
+    let entry = backend.entry_with("raw", "timeouts: { connect: 20s }");
+    let yard = Yard::start(&format!("server: {{ drain: 10ms }}\nbackends:\n{entry}")).await;
+    let _modern = begin(&Client::modern(&yard.url), "1").await;
+    let _legacy = begin(&Client::legacy(&yard.url).await, "2").await;
+    let mut stopping = tokio::spawn(yard.stop());
+    let cancelled = eventually("two cancellations", async || {
+        let cancelled = backend.asked("notifications/cancelled");
+        (cancelled.len() == 2).then_some(cancelled)
+    })
+    .await;
+    // No promise of the gateway's hangs on the time: one that does not wait is over within it.
+    assert!(timeout(Duration::from_millis(200), &mut stopping).await.is_err(), "stopped before it was heard");
+    hear.send(true).unwrap();
+    within("the end of the gateway", stopping).await.unwrap();
+    let mut cancelled: Vec<_> = cancelled.iter().map(|one| one.message.param("requestId")).collect();
+    let mut called: Vec<_> = backend.asked("tools/call").into_iter().map(|one| one.message.id).collect();
+    cancelled.sort_unstable();
+    called.sort_unstable();
+    assert_eq!(cancelled, called);
 }
 
 #[tokio::test]

@@ -88,12 +88,15 @@ async fn a_task_that_is_taken_back_is_cancelled_at_its_backend() {
 
 #[tokio::test]
 async fn a_task_goes_on_without_its_client_but_not_without_its_gateway() {
-    let backend = digging(Plot::Endless).await;
-    let yard = Yard::of(&backend.entry("raw")).await;
-    created(&Client::modern(&yard.url).able(FOLLOWS), "dig").await;
-    eventually("a question how it stands", async || (backend.asked("tasks/get").len() > 3).then_some(()))
-        .await;
-    assert!(backend.asked("tasks/cancel").is_empty());
-    yard.stop().await;
-    until_cancelled(&backend).await;
+    // Who can be asked has a connection to the backend for the call alone; the other one shares one.
+    for able in [FOLLOWS, r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#] {
+        let backend = digging(Plot::Endless).await;
+        let yard = Yard::of(&backend.entry("raw")).await;
+        created(&Client::modern(&yard.url).able(able), "dig").await;
+        eventually("a question how it stands", async || (backend.asked("tasks/get").len() > 3).then_some(()))
+            .await;
+        assert!(backend.asked("tasks/cancel").is_empty());
+        yard.stop().await;
+        assert_eq!(backend.asked("tasks/cancel").len(), 1, "told before the gateway has ended: {able}");
+    }
 }
