@@ -328,7 +328,9 @@ impl Driver {
         // Arguments that no typed reader takes (1e400, half a surrogate pair) count as they are spelt.
         let read = |text: &RawJson| text.to().unwrap_or_else(|| Value::from(text.as_str()));
         let arguments = target.params.get("arguments").map(read);
-        digest_of(self.inbound.routed.method(), &target.route.qualified, arguments)
+        // One backend's state is none of another's that has its name by now.
+        let owner = format!("{} {}", target.route.backend, target.route.qualified);
+        digest_of(self.inbound.routed.method(), &owner, arguments)
     }
 
     pub(super) fn seal(&self, request: String, content: State, valid: Duration) -> Result<String, RawJson> {

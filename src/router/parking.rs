@@ -4,10 +4,10 @@
 //! `input_required` and comes back with a new request. In between the call stands here.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use aws_lc_rs::rand;
 use parking_lot::Mutex;
 
 use crate::protocol::{Id, RawJson};
@@ -52,7 +52,6 @@ impl Parked {
 #[derive(Default)]
 pub(super) struct Parking {
     calls: Mutex<HashMap<u64, Parked>>,
-    next: AtomicU64,
 }
 
 impl Parking {
@@ -63,10 +62,9 @@ impl Parking {
     pub(super) fn park(self: &Arc<Self>, parked: Parked) -> Result<u64, Box<Parked>> {
         let mut calls = self.calls.lock();
         let same = calls.values().filter(|other| other.principal == parked.principal).count();
-        if calls.len() >= MAX_PARKED || same >= MAX_PER_PRINCIPAL {
-            return Err(Box::new(parked));
-        }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let has_room = calls.len() < MAX_PARKED && same < MAX_PER_PRINCIPAL;
+        let number = fresh_number().filter(|number| has_room && !calls.contains_key(number));
+        let Some(number) = number else { return Err(Box::new(parked)) };
         calls.insert(number, parked);
         drop(calls);
         tokio::spawn(expire(Arc::downgrade(self), number));
@@ -85,6 +83,14 @@ impl Parking {
         calls.get(&number).filter(|parked| parked.principal == *principal)?;
         calls.remove(&number)
     }
+}
+
+/// A number that nobody else gives out: a client may come back with what the process before gave it, or a replica with
+/// the same keys. `None` if the system has no random bits to give.
+fn fresh_number() -> Option<u64> {
+    let mut number = [0; 8];
+    rand::fill(&mut number).ok()?;
+    Some(u64::from_le_bytes(number))
 }
 
 async fn expire(parking: Weak<Parking>, number: u64) {

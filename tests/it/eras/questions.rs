@@ -181,6 +181,34 @@ async fn a_state_is_bound_to_arguments_that_no_typed_reader_takes() {
     assert!(retry(&client, &call("1e400"), "k 1", &state).await.result_of("given").is_some());
 }
 
+/// A gateway whose states another one with the same key opens: a replica, or the next process.
+async fn with_a_key(entry: &str) -> Yard {
+    Yard::start(&format!("sealing_keys: [a key that is long enough for anybody]\nbackends:\n{entry}")).await
+}
+
+#[tokio::test]
+async fn a_state_of_another_process_takes_no_call_that_is_parked_here() {
+    let (one, other) = (asking_legacy().await, asking_legacy().await);
+    let (before, now) = (with_a_key(&one.entry("raw")).await, with_a_key(&other.entry("raw")).await);
+    let (key, foreign) = told(&Client::modern(&before.url).able(ABLE)).await;
+    let client = Client::modern(&now.url).able(ABLE);
+    let (_, own) = told(&client).await;
+    assert_eq!(retry(&client, CALL, &key, &foreign).await.error_value()["code"], -32602);
+    assert_eq!(retry(&client, CALL, &key, &own).await.result_of("given").as_deref(), Some(GIVEN));
+}
+
+#[tokio::test]
+async fn a_backends_state_is_not_given_to_another_that_has_its_name_now() {
+    let modern = async || RawBackend::start(Speaks::Modern, TOOLS, asking_modern).await;
+    let (one, other) = (modern().await, modern().await);
+    let before = with_a_key(&one.entry("raw")).await;
+    let now = with_a_key(&other.entry_with("other", "prefix: raw")).await;
+    let (key, state) = told(&Client::modern(&before.url).able(ABLE)).await;
+    let client = Client::modern(&now.url).able(ABLE);
+    assert_eq!(retry(&client, CALL, &key, &state).await.error_value()["code"], -32602);
+    assert!(other.asked("tools/call").is_empty());
+}
+
 #[tokio::test]
 async fn a_client_that_cannot_be_asked_is_not_and_the_backend_is_told() {
     let backend = asking_legacy().await;
