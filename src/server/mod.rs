@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,7 +50,7 @@ pub use http::{Admin, serve, serve_admin};
 pub use settings::{AdminSettings, ClientSettings, LimitSettings, ServerSettings};
 
 use crate::budget;
-use crate::router::Router;
+use crate::router::{Principal, Router};
 use policy::Policy;
 
 /// For what is left at the end of the drain to be dropped: it ends at its next turn, and the processes that it
@@ -60,6 +61,8 @@ const DROPPED: Duration = Duration::from_secs(1);
 pub struct Server {
     router: Arc<Router>,
     policy: ArcSwap<Policy>,
+    /// Changes after the policy did.
+    reconfigured: watch::Sender<()>,
     sessions: http::Sessions,
     pairs: http::Pairs,
     request_ids: request_id::RequestIds,
@@ -86,6 +89,7 @@ impl Server {
         Arc::new(Self {
             router,
             policy: ArcSwap::from_pointee(Policy::new(settings, clients)),
+            reconfigured: watch::Sender::default(),
             sessions: http::Sessions::default(),
             pairs: http::Pairs::default(),
             request_ids: request_id::RequestIds::new(),
@@ -98,13 +102,25 @@ impl Server {
     }
 
     /// Applies changed settings to requests from now on; sessions stay, but those of clients that are not
-    /// let in any more end. The address listened on, the bound on connections and the time for headers are
+    /// let in any more end, and so do their streams. The address listened on, the bound on connections and the time for headers are
     /// fixed when listening begins.
     pub fn reconfigure(&self, settings: &ServerSettings, clients: &BTreeMap<String, ClientSettings>) {
         budget::limit(settings.limits.buffered_bytes);
-        let policy = Policy::new(settings, clients);
-        self.sessions.end_unless(|principal| policy.authenticator.knows(principal));
-        self.policy.store(Arc::new(policy));
+        let policy = Arc::new(Policy::new(settings, clients));
+        self.policy.store(Arc::clone(&policy));
+        let is_known = |principal: &Principal| policy.authenticator.knows(principal);
+        self.sessions.end_unless(is_known);
+        self.pairs.end_unless(is_known);
+        self.reconfigured.send_replace(());
+    }
+
+    /// Returns once `principal` is not let in any more.
+    async fn dismissed(&self, principal: &Principal) {
+        let mut reconfigured = self.reconfigured.subscribe();
+        while self.policy().authenticator.knows(principal) {
+            // The sender lives as long as this.
+            let _ = reconfigured.changed().await;
+        }
     }
 
     /// Keeps in the file `path` what sessions need to go on after a restart, beside their ids.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use parking_lot::Mutex;
+use switchyard::server::new_token;
 
 use crate::support::client::Events;
 use crate::support::gateway::{binary, raw_stdio_entry};
@@ -170,6 +171,41 @@ async fn a_secret_that_changes_in_its_own_file_reaches_the_backend() {
     program.generation(2).await;
     assert!(program.modern().call("a__one", "{}").await.result.is_some());
     assert_eq!(*seen.lock(), "new");
+}
+
+#[tokio::test]
+async fn streams_of_a_client_that_is_gone_end_and_those_of_others_do_not() {
+    let ((ann, ann_hash), (bob, bob_hash)) = (new_token().unwrap(), new_token().unwrap());
+    let (ann_entry, bob_entry) = (
+        format!("  ann: {{ token_sha256: {ann_hash} }}\n"),
+        format!("  bob: {{ token_sha256: {bob_hash} }}\n"),
+    );
+    let raw = RawBackend::start(Speaks::Modern, ONE, |_| None).await;
+    let of_both = format!("clients:\n{ann_entry}{bob_entry}backends:\n{}", raw.entry("a"));
+    let program = Program::start(&of_both).await;
+    let listen = async |token: &str| {
+        let client = program.modern().with_token(token);
+        let filter = r#""notifications":{"toolsListChanged":true}"#;
+        let listening = client.request("1", "subscriptions/listen", filter, "").send();
+        let mut events = Events::of(within("a stream", listening).await.unwrap());
+        assert_eq!(events.next().await.unwrap().method, "notifications/subscriptions/acknowledged");
+        events
+    };
+    let (mut anns, mut bobs) = (listen(&ann).await, listen(&bob).await);
+    let sse = reqwest::Client::builder().no_proxy().build().unwrap();
+    let sse = sse.get(program.url.replace("/mcp", "/sse")).header("accept", "text/event-stream");
+    let opening = sse.header("authorization", format!("Bearer {ann}")).send();
+    let mut pair = Events::of(within("a stream", opening).await.unwrap());
+    assert_eq!(pair.next_named().await.unwrap().0, "endpoint");
+
+    program.write(&format!("clients:\n{bob_entry}backends:\n{}", raw.entry("a")));
+    program.generation(2).await;
+    assert!(within("its end", anns.next()).await.is_some_and(|end| end.result.is_some()));
+    assert!(within("its end", anns.next()).await.is_none());
+    assert!(within("its end", pair.next_event()).await.is_none());
+    program.write(&format!("clients:\n{bob_entry}backends:\n{}", raw.entry("b")));
+    program.generation(3).await;
+    assert_eq!(bobs.next().await.unwrap().method, TOOLS_CHANGED);
 }
 
 #[tokio::test]

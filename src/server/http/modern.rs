@@ -1,5 +1,6 @@
 //! How is a stateless request answered over HTTP?
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Response, StatusCode};
@@ -45,8 +46,13 @@ pub(super) async fn answer(
             Ok(relay.respond(&context.server, accepts(&context.headers, "text/event-stream")).await)
         }
         Work::Subscription(subscription) => {
-            let stop = context.server.shutdown.clone();
-            let stopped = async move { stop.cancelled().await };
+            let (server, principal) = (Arc::clone(&context.server), context.principal.clone());
+            let stopped = async move {
+                tokio::select! {
+                    () = server.shutdown.cancelled() => {}
+                    () = server.dismissed(&principal) => {}
+                }
+            };
             Ok(respond::events(Events::produced(|out| listen(*subscription, keep_alive, stopped, out))))
         }
     }
@@ -61,7 +67,7 @@ fn check_headers(context: &Context, method: &str, params: Option<&RawJson>) -> R
     mirrored::check_arguments(&context.headers, &expected, params)
 }
 
-/// Writes a subscription's messages until the gateway stops; its result comes last.
+/// Writes a subscription's messages until it is stopped; its result comes last.
 async fn listen(
     mut subscription: Subscription,
     keep_alive: Duration,

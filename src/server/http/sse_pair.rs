@@ -14,6 +14,7 @@ use super::endpoint::Context;
 use super::events::{EventWriter, Events};
 use super::respond::{self, Body, empty};
 use super::session_id::new_id;
+use crate::router::Principal;
 use crate::server::Server;
 use crate::server::duplex::{Duplex, Outgoing, outbox};
 use crate::server::error::Error;
@@ -27,6 +28,12 @@ pub(in crate::server) struct Pairs {
 impl Pairs {
     pub(in crate::server) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Ends the sessions of everybody whom `is_known` does not know.
+    pub(in crate::server) fn end_unless(&self, is_known: impl Fn(&Principal) -> bool) {
+        let gone = self.open.iter().filter(|pair| !is_known(&pair.principal));
+        gone.for_each(|pair| pair.abandon());
     }
 }
 
