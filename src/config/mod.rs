@@ -170,7 +170,7 @@ fn read(
     let mut findings = Vec::new();
     let root = checked(root, &mut sources, &mut findings);
     if !findings.is_empty() {
-        return Err(Problems::new(path, &shown, findings));
+        return Err(Problems { files: sources.files, ..Problems::new(path, &shown, findings) });
     }
     resolve::config(&root, path, sources)
         .map(|config| Config { text: text.into(), ..config })

@@ -13,6 +13,8 @@ pub struct Problems {
     pub path: PathBuf,
     /// At least one, in the order of the file.
     pub problems: Vec<Problem>,
+    /// Every other file that was asked for: the problem may be in one of them.
+    pub files: Vec<PathBuf>,
 }
 
 /// One thing wrong with a configuration file.
@@ -65,7 +67,7 @@ impl Problems {
         findings.sort_by_key(|finding| finding.span);
         findings.dedup();
         let problems = findings.into_iter().map(|finding| text.problem(finding));
-        Self { path: path.to_owned(), problems: problems.collect() }
+        Self { path: path.to_owned(), problems: problems.collect(), files: Vec::new() }
     }
 
     /// A file that could not be read at all.
@@ -77,7 +79,7 @@ impl Problems {
             excerpt: None,
             suggestion: None,
         };
-        Self { path: path.to_owned(), problems: vec![problem] }
+        Self { path: path.to_owned(), problems: vec![problem], files: Vec::new() }
     }
 }
 

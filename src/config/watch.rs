@@ -71,10 +71,10 @@ impl Watch {
         read()
     }
 
-    /// Watches these files instead; one that changed meanwhile counts as changed.
-    pub fn follow(&mut self, files: BTreeSet<PathBuf>) {
+    /// Watches these files instead; one that changed meanwhile counts as changed. `false` if they are the same.
+    pub fn follow(&mut self, files: BTreeSet<PathBuf>) -> bool {
         if files == self.files {
-            return;
+            return false;
         }
         let unchanged = fingerprint(&self.files) == self.seen;
         self.files = files;
@@ -82,6 +82,7 @@ impl Watch {
         if unchanged {
             self.seen = fingerprint(&self.files);
         }
+        true
     }
 
     /// Returns once the files hold something else than when it last returned. Cancel-safe.

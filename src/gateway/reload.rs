@@ -50,9 +50,9 @@ struct Plan {
 impl Reloader {
     /// Reloads when the files change and whenever `asked` is notified. Does not end.
     pub(super) async fn run(mut self, asked: &Notify) {
-        let mut watch = Watch::new(self.files());
+        let mut watch = Watch::new(self.files(&Ok(self.config.clone())));
         // It may have been changed between the start and the first watch.
-        match watch.steady(|| config::reload(&self.config)) {
+        match self.read(&mut watch) {
             Ok(new) if Diff::between(&self.config, &new).is_empty() => {}
             read => {
                 self.take(read).await;
@@ -60,7 +60,6 @@ impl Reloader {
             }
         }
         loop {
-            watch.follow(self.files());
             tokio::select! {
                 () = watch.changed() => {}
                 () = asked.notified() => {}
@@ -68,14 +67,29 @@ impl Reloader {
             self.manager.reloading();
             // Whoever reloads may have mended what kept crashing.
             self.router.backends().iter().for_each(|backend| backend.release());
-            let read = watch.steady(|| config::reload(&self.config));
+            let read = self.read(&mut watch);
             self.take(read).await;
             self.manager.ready(&self.news.summary());
         }
     }
 
-    fn files(&self) -> BTreeSet<PathBuf> {
-        self.config.files.iter().chain([&self.config.path]).cloned().collect()
+    /// Reads the file, and has it watched with all that it refers to now.
+    fn read(&self, watch: &mut Watch) -> Result<Config, Problems> {
+        let read = watch.steady(|| config::reload(&self.config));
+        match watch.follow(self.files(&read)) {
+            // Something may have happened to what was not watched yet.
+            true => watch.steady(|| config::reload(&self.config)),
+            false => read,
+        }
+    }
+
+    /// Of a file that is refused, what is in force counts too.
+    fn files(&self, read: &Result<Config, Problems>) -> BTreeSet<PathBuf> {
+        let files: Vec<&PathBuf> = match read {
+            Ok(config) => config.files.iter().collect(),
+            Err(problems) => self.config.files.iter().chain(&problems.files).collect(),
+        };
+        files.into_iter().chain([&self.config.path]).cloned().collect()
     }
 
     async fn take(&mut self, read: Result<Config, Problems>) {

@@ -174,6 +174,20 @@ async fn a_secret_that_changes_in_its_own_file_reaches_the_backend() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_refused_for_a_missing_secret_is_in_force_once_the_secret_is_there() {
+    let raw = RawBackend::start(Speaks::Modern, ONE, |_| None).await;
+    let program = Program::start(&format!("backends:\n{}", raw.entry("a"))).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let secret = elsewhere.path().join("key");
+    let header = format!("headers: {{ X-Key: \"${{file:{}}}\" }}", secret.display());
+    program.write(&format!("backends:\n{}", raw.entry_with("a", &header)));
+    program.refusal().await;
+    fs::write(&secret, "new").unwrap();
+    program.generation(2).await;
+    assert!(program.status().await["config"]["refused"].is_null());
+}
+
+#[tokio::test]
 async fn streams_of_a_client_that_is_gone_end_and_those_of_others_do_not() {
     let ((ann, ann_hash), (bob, bob_hash)) = (new_token().unwrap(), new_token().unwrap());
     let (ann_entry, bob_entry) = (
