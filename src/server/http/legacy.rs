@@ -96,7 +96,10 @@ pub(super) async fn batch(
     context: &Context,
     items: Vec<Result<Message, Box<Malformed>>>,
 ) -> Result<Response<Body>, Error> {
-    let session = session_of(context).ok().filter(|found| found.session.revision == Revision::V2025_03_26);
+    let has_session = context.headers.contains_key(header::SESSION_ID);
+    // One that is unknown is told as such: its client has to begin anew.
+    let session = if has_session { Some(session_of(context)?) } else { None };
+    let session = session.filter(|found| found.session.revision == Revision::V2025_03_26);
     let Some(session) = session else {
         return Err(Error::invalid(RpcError::invalid_request(
             "batches are only taken in a session of 2025-03-26",

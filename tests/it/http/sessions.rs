@@ -41,6 +41,8 @@ async fn a_request_without_session_or_of_one_that_is_unknown_is_refused() {
     let client = Client::modern(&yard.url);
     assert_eq!(status(client.post().body(PING)).await, 400);
     assert_eq!(status(client.post().header("mcp-session-id", "guessed").body(PING)).await, 404);
+    let batch = client.post().header("mcp-session-id", "guessed").body(format!("[{PING}]"));
+    assert_eq!(status(batch).await, 404, "what tells a client to begin anew");
     assert_eq!(status(client.verb(Method::GET).header("mcp-session-id", "guessed")).await, 404);
     assert_eq!(status(client.verb(Method::DELETE).header("mcp-session-id", "guessed")).await, 404);
 }
