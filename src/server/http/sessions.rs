@@ -79,12 +79,13 @@ impl Sessions {
         let set = self.store.take(id, ticket.opened).ok_or(Error::UnknownSession)?;
         let first = first_number();
         let session = Session::new(principal.clone(), revision, capabilities, Calls::numbered_from(first));
-        if let Some(level) = LogLevel::parse(&set.level) {
-            session.set_level(level);
-        }
         let session = HttpSession::new(begun(session), Streams::numbered_from(first), ticket.opened);
-        let taken = self.open.entry(id.to_owned()).or_insert_with(|| Arc::new(session));
-        Ok((Arc::clone(&taken), set))
+        let taken = Arc::clone(&self.open.entry(id.to_owned()).or_insert_with(|| Arc::new(session)));
+        // Another request may have been faster with the session, but only one was given what is set.
+        if let Some(level) = LogLevel::parse(&set.level) {
+            taken.session.set_level(level);
+        }
+        Ok((taken, set))
     }
 
     /// Ends a session and cancels its calls.
@@ -242,5 +243,27 @@ mod tests {
         after.end(&id, &ann).unwrap();
         after.write();
         assert!(start().take_over(&id, &ann, 10, &sealer(), same).is_err());
+    }
+
+    #[test]
+    fn whichever_of_two_requests_takes_a_session_over_it_has_what_its_client_set() {
+        let directory = tempfile::tempdir().unwrap();
+        let start = || {
+            let sessions = Sessions::default();
+            sessions.keep_in(directory.path().join("sessions.json"));
+            sessions
+        };
+        let (ann, before) = (Principal::named("ann"), start());
+        let id = before.open(session("ann"), 10, &sealer()).unwrap();
+        before.get(&id, &ann).unwrap().session.set_level(LogLevel::parse("debug").unwrap());
+        before.write();
+        let after = start();
+        let take =
+            |begun: &dyn Fn(Session) -> Session| after.take_over(&id, &ann, 10, &sealer(), begun).unwrap().0;
+        let taken = take(&|session| {
+            take(&|session| session);
+            session
+        });
+        assert_eq!(taken.session.level_set(), LogLevel::parse("debug"));
     }
 }
