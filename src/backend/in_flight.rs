@@ -75,7 +75,7 @@ impl InFlight {
 
     /// Hands a question to the one call it can be about; `false` if there is no such call, or it lags.
     pub(super) fn ask(&self, question: WireEvent) -> bool {
-        self.calls.lock().as_ref().and_then(only_call).is_some_and(|entry| entry.offer(question))
+        self.calls.lock().as_ref().and_then(only_asking).is_some_and(|entry| entry.offer(question))
     }
 
     pub(super) fn is_subscription(&self, id: u64) -> bool {
@@ -109,7 +109,16 @@ fn owner<'a>(calls: &'a HashMap<u64, Entry>, name: &str, params: Option<&RawJson
 
 /// The one call in flight, if there is just one; an open subscription is none, nor is what the gateway asks.
 fn only_call(calls: &HashMap<u64, Entry>) -> Option<&Entry> {
-    let mut calls =
-        calls.values().filter(|entry| !matches!(entry.method, method::LISTEN | method::SET_LEVEL));
+    only(calls, |name| !matches!(name, method::LISTEN | method::SET_LEVEL))
+}
+
+/// The same for a question: nothing is asked about what the gateway subscribes to beside the call.
+fn only_asking(calls: &HashMap<u64, Entry>) -> Option<&Entry> {
+    use method::{LISTEN, SET_LEVEL, SUBSCRIBE, UNSUBSCRIBE};
+    only(calls, |name| !matches!(name, LISTEN | SET_LEVEL | SUBSCRIBE | UNSUBSCRIBE))
+}
+
+fn only(calls: &HashMap<u64, Entry>, is_call: impl Fn(&str) -> bool) -> Option<&Entry> {
+    let mut calls = calls.values().filter(|entry| is_call(entry.method));
     calls.next().filter(|_| calls.next().is_none())
 }

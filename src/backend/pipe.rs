@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::protocol::{self, Id, Message, RawJson, frame, method};
+use crate::protocol::{self, Id, Malformed, Message, RawJson, frame, method};
 
 use super::call_ref::CallRef;
 use super::in_flight::{Entry, InFlight};
@@ -76,9 +76,20 @@ impl Pipe {
         let _ = self.queue.try_send(Frame { text, call: None });
     }
 
-    /// Takes one message from the backend. `false` if it was none.
+    /// Takes one message from the backend, or the batch that servers of 2025-03-26 may send. `false` if it was neither.
     pub(super) fn receive(&self, text: &Bytes) -> bool {
-        match protocol::parse(text) {
+        match protocol::parse_batch(text) {
+            Some(Ok(messages)) => {
+                let is_read = messages.iter().all(Result::is_ok);
+                messages.into_iter().for_each(|message| _ = self.take(message, text));
+                is_read
+            }
+            Some(Err(_)) | None => self.take(protocol::parse(text), text),
+        }
+    }
+
+    fn take(&self, message: Result<Message, Box<Malformed>>, text: &Bytes) -> bool {
+        match message {
             Ok(Message::Response(response)) => {
                 let id = response.id.as_ref().and_then(Id::as_number);
                 if let Some(entry) = id.and_then(|id| self.calls.take(id)) {
@@ -288,6 +299,29 @@ mod tests {
         assert!(matches!(one.next().await, WireEvent::Notification { .. }));
         assert!(one.inbox.try_recv().is_err());
         drop(two);
+    }
+
+    #[tokio::test]
+    async fn a_question_is_about_the_one_call_though_the_gateway_subscribes_beside_it() {
+        let (pipe, _frames) = Pipe::new(Signals::default(), true);
+        let mut one = call(&pipe, 1);
+        let _subscribing = pipe.start(&Outgoing::new(2, method::SUBSCRIBE, None)).unwrap();
+        receive(&pipe, json!({"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{}}));
+        assert!(matches!(one.inbox.try_recv(), Ok(WireEvent::Question { .. })));
+        let _two = call(&pipe, 3);
+        receive(&pipe, json!({"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{}}));
+        assert!(one.inbox.try_recv().is_err(), "it could be about either");
+    }
+
+    #[tokio::test]
+    async fn every_message_of_a_batch_finds_its_call() {
+        let (pipe, _frames) = pipe();
+        let (mut one, mut two) = (call(&pipe, 1), call(&pipe, 2));
+        let answer = |id: u64| json!({"jsonrpc":"2.0","id":id,"result":{}});
+        receive(&pipe, json!([answer(2), answer(1)]));
+        assert!(matches!(one.inbox.try_recv(), Ok(WireEvent::Answer(Ok(_)))));
+        assert!(matches!(two.inbox.try_recv(), Ok(WireEvent::Answer(Ok(_)))));
+        assert!(!pipe.receive(&Bytes::from_static(b"[1,2]")));
     }
 
     #[tokio::test]
