@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::protocol::Era;
 use crate::resilience::{Bulkhead, RetryBudget, SharedBreaker};
@@ -28,9 +29,6 @@ use super::tools::Tools;
 use super::watched::Watched;
 use super::{Admission, Authorizer, BackendSettings, Failure, FailureKind, Offer, Sent, State, Vault, now};
 
-/// Between two looks whether the last call of a backend that was taken out is over.
-const DRAIN_LOOK: Duration = Duration::from_millis(50);
-
 /// Told whenever a backend's state or offer changed.
 pub type Changed = Arc<dyn Fn() + Send + Sync>;
 
@@ -42,6 +40,8 @@ pub struct Backend {
     pub(super) tail: StderrTail,
     pub(super) breaker: SharedBreaker,
     bulkhead: Bulkhead,
+    /// Every call that is not over, those included that have given their place back.
+    pub(super) calls: TaskTracker,
     budget: Mutex<RetryBudget>,
     tools: Tools,
     pub(super) pool: Arc<Pool>,
@@ -96,6 +96,7 @@ impl Backend {
             grants,
             breaker: SharedBreaker::new(settings.breaker.clone()),
             bulkhead: Bulkhead::new(&settings.concurrency),
+            calls: TaskTracker::new(),
             pool: Pool::new(settings.max_connections(), settings.idle()),
             kept: Kept::new(settings.max_connections(), settings.idle()),
             budget: Mutex::new(RetryBudget::new(&settings.retries)),
@@ -278,20 +279,6 @@ impl Backend {
         if let Some(replicas) = &self.replicas {
             replicas.retire();
         }
-    }
-
-    /// Waits until no call is in flight, at most for as long as the longest call may take.
-    pub async fn drained(&self) {
-        let idle = async {
-            // First a wait: a call may just have been given this backend.
-            loop {
-                sleep(DRAIN_LOOK).await;
-                if !self.is_busy() {
-                    return;
-                }
-            }
-        };
-        let _ = timeout(self.settings.timeouts.total, idle).await;
     }
 
     /// Why it is down, where only a person can change that.

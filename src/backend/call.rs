@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::protocol::{Id, RawJson, method};
 use crate::resilience::{Permit, Place, Verdict};
@@ -57,6 +58,8 @@ pub struct Call {
     permit: Option<Permit>,
     /// Given back early by a call that takes long.
     place: Option<Place>,
+    /// Counts it until it is over and, if it was given up, its backend was told.
+    counted: TaskTrackerToken,
     limits: Limits,
     /// Whether another call was made before that this one repeats.
     pub(super) is_retry: bool,
@@ -71,7 +74,7 @@ pub struct Call {
 impl Call {
     pub(super) fn new(admission: Admission, outgoing: Outgoing) -> Self {
         let Admission { backend, lease, place, permit, limits, first_made } = admission;
-        let now = Instant::now();
+        let (now, counted) = (Instant::now(), backend.calls.token());
         let last = first_made.unwrap_or(now) + limits.total;
         Self {
             deadline: last.min(now + limits.call),
@@ -88,6 +91,7 @@ impl Call {
             task: AsTask::No,
             permit: Some(permit),
             place: Some(place),
+            counted,
         }
     }
 
@@ -273,10 +277,10 @@ impl Drop for Call {
         self.reply = None;
         let connection = Arc::clone(self.lease.connection());
         let lease = std::mem::replace(&mut self.lease, Lease::shared(Arc::clone(&connection)));
-        let limit = self.backend.settings().timeouts.connect;
+        let (limit, counted) = (self.backend.settings().timeouts.connect, self.counted.clone());
         Arc::clone(&connection).signals().say(async move {
             let _ = connection.ask(CANCEL, params, limit).await;
-            drop(lease);
+            drop((lease, counted));
         });
     }
 }

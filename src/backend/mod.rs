@@ -6,6 +6,7 @@
 //! | `replicas.rs` | to which of several places that serve the same does a call go? |
 //! | `admission.rs` | what does a call need before it is sent? |
 //! | `call.rs` | how does one call go, from leave to send to its verdict? |
+//! | `drain.rs` | when is the last call over? |
 //! | `task.rs`, `followed.rs` | how does a call go on that the backend runs as a task, in each era? |
 //! | `supervisor.rs` | who keeps the connection alive? |
 //! | `hold.rs` | is a process that keeps crashing left alone? |
@@ -45,6 +46,7 @@ mod call_ref;
 mod child;
 mod circuit;
 mod connection;
+mod drain;
 mod establish;
 mod failure;
 mod followed;

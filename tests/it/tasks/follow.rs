@@ -1,9 +1,11 @@
 //! Clients that follow tasks by the extension, before a backend of 2025-11-25.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use super::FOLLOWS;
 use super::legacy::{Plot, digging, until_cancelled};
+use crate::support::program::Program;
 use crate::support::{Client, Message, Yard, eventually, member};
 
 /// Calls the tool, which makes a task.
@@ -84,6 +86,27 @@ async fn a_task_that_is_taken_back_is_cancelled_at_its_backend() {
     client.ask("tasks/cancel", &task).await.result_value();
     assert_eq!(client.ask("tasks/get", &task).await.result_value()["status"], "cancelled");
     until_cancelled(&backend).await;
+}
+
+#[tokio::test]
+async fn a_task_goes_on_where_it_was_made_when_its_backend_is_altered() {
+    const ONLY_FOLLOWS: &str = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
+    let backend = digging(Plot::Endless).await;
+    let program = Program::start(&format!("backends:\n{}", backend.entry("raw"))).await;
+    let client = program.modern().able(ONLY_FOLLOWS);
+    eventually("its tools", async || (!client.tools().await.is_empty()).then_some(())).await;
+    let task = of(&created(&client, "dig").await);
+    program.write(&format!("backends:\n{}", backend.entry_with("raw", "timeouts: { call: 7s }")));
+    program.generation(2).await;
+    let polls = || backend.asked("tasks/get").len();
+    let sessions_ended = || backend.asked("").iter().any(|asked| asked.verb == Method::DELETE);
+    let before = polls();
+    eventually("many questions how it stands", async || (polls() > before + 20).then_some(())).await;
+    assert!(!sessions_ended(), "the session that has the task was ended");
+    assert_eq!(client.ask("tasks/get", &task).await.result_value()["status"], "working");
+    client.ask("tasks/cancel", &task).await.result_value();
+    until_cancelled(&backend).await;
+    eventually("the end of that session", async || sessions_ended().then_some(())).await;
 }
 
 #[tokio::test]
