@@ -97,27 +97,46 @@ impl Call {
 
     /// The next event. Must be awaited to its end, or the call dropped: the request is sent within.
     pub async fn next(&mut self) -> CallEvent {
-        let deadline = self.deadline;
-        match timeout_at(deadline, self.step()).await {
-            Ok(WireEvent::Notification { method, params }) => {
+        loop {
+            let deadline = self.deadline;
+            if let Ok(event) = timeout_at(deadline, self.step()).await {
+                return self.take(event);
+            }
+            if !self.looks_again() {
+                let failure = Failure::timeout(self.give_up(), self.limit());
+                return self.fail(failure);
+            }
+        }
+    }
+
+    fn take(&mut self, event: WireEvent) -> CallEvent {
+        match event {
+            WireEvent::Notification { method, params } => {
                 self.extend(&method);
                 CallEvent::Notification { method, params }
             }
-            Ok(WireEvent::Question { id, method, params }) => {
+            WireEvent::Question { id, method, params } => {
                 // A person may have to answer: only the hard limit holds while they think.
                 self.deadline = self.last;
                 CallEvent::Question { id, method, params: self.task.untied(params) }
             }
-            Ok(WireEvent::Answer(Ok(result))) if !result.is_object() => {
+            WireEvent::Answer(Ok(result)) if !result.is_object() => {
                 self.fail(Failure::malformed("the backend's result is no object"))
             }
-            Ok(WireEvent::Answer(outcome)) => self.answered(outcome),
-            Ok(WireEvent::Failed(failure)) => self.fail(failure),
-            Err(_) => {
-                let failure = Failure::timeout(self.give_up(), self.limit());
-                self.fail(failure)
-            }
+            WireEvent::Answer(outcome) => self.answered(outcome),
+            WireEvent::Failed(failure) => self.fail(failure),
         }
+    }
+
+    /// Asks how its task stands once more, where that tells whether it goes on.
+    fn looks_again(&mut self) -> bool {
+        let is_late = self.deadline >= self.last;
+        let Some((method, params)) = self.task.look_again().filter(|_| !is_late) else { return false };
+        self.reply = None;
+        self.outgoing = Outgoing::new(self.backend.ids.next(), method, Some(params));
+        self.not_before = None;
+        self.extend(method::PROGRESS);
+        true
     }
 
     fn answered(&mut self, outcome: Result<RawJson, RawJson>) -> CallEvent {

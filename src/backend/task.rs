@@ -33,11 +33,21 @@ pub(super) enum AsTask {
     /// One request so far, which asked for a task.
     Wanted,
     /// A task under way, with its id.
-    Running { id: RawJson, is_fetched: bool },
+    Running { id: RawJson, fetches: Fetches },
     /// One request so far with this `_meta`, of which a modern backend may make a task.
     Offered(Option<RawJson>),
     /// A task of the extension under way.
     Followed(Box<Followed>),
+}
+
+/// What the last request about a task is to bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fetches {
+    /// How it stands.
+    Nothing,
+    /// What it asks; its result after that.
+    Questions,
+    Result,
 }
 
 /// What an answer of the backend means to the call.
@@ -79,7 +89,7 @@ impl AsTask {
     fn take_core(&mut self, outcome: Result<RawJson, RawJson>) -> Next {
         let task = match (&*self, &outcome) {
             (Self::Wanted, Ok(result)) => tasks::created(result),
-            (Self::Running { is_fetched: false, .. }, Ok(task)) => Some(task.clone()),
+            (Self::Running { fetches: Fetches::Nothing, .. }, Ok(task)) => Some(task.clone()),
             _ => None,
         };
         match task {
@@ -99,21 +109,31 @@ impl AsTask {
         let (Some(id), Some(status)) = (id, Status::of(&standing)) else {
             return Next::Gone(Failure::malformed("the backend does not say how its task stands"));
         };
-        let is_fetched = match status {
-            Status::Working => false,
-            Status::InputRequired | Status::Ended => true,
+        let fetches = match status {
+            Status::Working => Fetches::Nothing,
+            Status::InputRequired => Fetches::Questions,
+            Status::Ended => Fetches::Result,
             Status::Cancelled => {
                 *self = Self::No;
                 return Next::Gone(cancelled(&standing));
             }
         };
         let params = tasks::of_task(&id).to_json();
-        *self = Self::Running { id, is_fetched };
-        if is_fetched {
+        *self = Self::Running { id, fetches };
+        if fetches != Fetches::Nothing {
             return Next::Ask { standing, method: RESULT, params, after: Duration::ZERO };
         }
         let after = pause(&standing);
         Next::Ask { standing, method: GET, params, after }
+    }
+
+    /// What to ask in place of a result that does not come: a task may go on for long after it was answered.
+    pub(super) fn look_again(&mut self) -> Option<(&'static str, RawJson)> {
+        let Self::Running { id, fetches } = self else { return None };
+        (*fetches == Fetches::Questions).then(|| {
+            *fetches = Fetches::Nothing;
+            (GET, tasks::of_task(id).to_json())
+        })
     }
 
     /// What the backend is told of a task that nobody waits for any more.
@@ -262,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_a_task_asks_loses_its_tie_and_the_answer_gets_it() {
-        let running = AsTask::Running { id: RawJson::of("t1"), is_fetched: true };
+        let running = AsTask::Running { id: RawJson::of("t1"), fetches: Fetches::Result };
         let answer = running.tied(&said("{}")).unwrap();
         assert_eq!(answer.as_str(), r#"{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"t1"}}}"#);
         assert_eq!(running.untied(Some(answer)).unwrap().as_str(), "{}");

@@ -1,7 +1,7 @@
 //! A backend of 2025-11-25 runs its tool as a task; clients that know no tasks wait for the end of their call.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use serde_json::json;
@@ -23,6 +23,8 @@ pub(super) enum Plot {
     Done,
     /// It asks for something, then it is done.
     Asks,
+    /// It asks for something, then it is done, and who waited for its result since it asked hears nothing more.
+    AsksAndIsSilent,
     /// It goes on for ever.
     Endless,
     /// It does not even say how it stands.
@@ -40,6 +42,8 @@ pub(super) fn standing(status: &str) -> String {
 pub(super) async fn digging(plot: Plot) -> RawBackend {
     let (asked_for, fetching) =
         (AtomicUsize::new(0), Arc::<Mutex<Option<(mpsc::Sender<String>, String)>>>::default());
+    let (asks, is_answered) =
+        (matches!(plot, Plot::Asks | Plot::AsksAndIsSilent), Arc::<AtomicBool>::default());
     RawBackend::start(Speaks::Legacy, TOOLS, move |asked| {
         let message = &asked.message;
         Some(match message.method.as_str() {
@@ -50,12 +54,13 @@ pub(super) async fn digging(plot: Plot) -> RawBackend {
             "tasks/get" => {
                 let status = match (plot, asked_for.fetch_add(1, Ordering::SeqCst)) {
                     (_, 0) | (Plot::Endless, _) => "working",
-                    (Plot::Asks, _) => "input_required",
+                    (Plot::AsksAndIsSilent, _) if is_answered.load(Ordering::SeqCst) => "completed",
+                    (Plot::Asks | Plot::AsksAndIsSilent, _) => "input_required",
                     _ => "completed",
                 };
                 Answer::Result(format!("{{{}}}", standing(status)))
             }
-            "tasks/result" if plot == Plot::Asks => {
+            "tasks/result" if asks && !is_answered.load(Ordering::SeqCst) => {
                 let (events, stream) = mpsc::channel(4);
                 let params = format!(r#"{{"message":"How many?","requestedSchema":{{}},{TIED}}}"#);
                 let ask = format!(
@@ -67,6 +72,10 @@ pub(super) async fn digging(plot: Plot) -> RawBackend {
             }
             "tasks/result" => Answer::Result(format!(r#"{{"content":[],"n":1.50,{TIED}}}"#)),
             "tasks/cancel" => Answer::Result(format!("{{{}}}", standing("cancelled"))),
+            "" if message.id.as_deref() == Some(r#""ask""#) && plot == Plot::AsksAndIsSilent => {
+                is_answered.store(true, Ordering::SeqCst);
+                return None;
+            }
             "" if message.id.as_deref() == Some(r#""ask""#) => {
                 let (events, id) = fetching.lock().take()?;
                 let given = message.result.clone()?;
@@ -164,6 +173,16 @@ async fn a_task_ends_with_the_call_that_waits_for_it() {
         _ = eventually("a task", async || backend.asked("tasks/get").pop()) => {}
     }
     until_cancelled(&backend).await;
+}
+
+#[tokio::test]
+async fn a_task_that_was_answered_is_asked_how_it_stands_when_its_result_does_not_come() {
+    let backend = digging(Plot::AsksAndIsSilent).await;
+    let yard = Yard::of(&backend.entry_with("raw", "timeouts: { call: 300ms }")).await;
+    let client = Client::modern(&yard.url).able(ASKS);
+    let answer = answer_question(&client, r#""name":"raw__dig","arguments":{}"#).await;
+    assert_eq!(answer.result_of("n").as_deref(), Some("1.50"), "{answer:?}");
+    assert!(backend.asked("tasks/cancel").is_empty());
 }
 
 #[tokio::test]
