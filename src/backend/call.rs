@@ -56,7 +56,7 @@ pub struct Call {
     task: AsTask,
     /// Taken when the call is settled; dropped unsettled, it says nothing about the backend.
     permit: Option<Permit>,
-    /// Given back early by a call that takes long.
+    /// Given back early by a call that takes long, or that waits for its client: the backend has no work with it.
     place: Option<Place>,
     /// Counts it until it is over and, if it was given up, its backend was told.
     counted: TaskTrackerToken,
@@ -170,6 +170,11 @@ impl Call {
         self.place = None;
     }
 
+    /// Gives its place to another call, because it waits for its client.
+    pub fn step_aside(&mut self) {
+        self.place = None;
+    }
+
     /// What is sent asks for a task, or allows one.
     pub(super) fn runs_as(&mut self, task: AsTask) {
         self.task = task;
@@ -262,7 +267,7 @@ impl Call {
         matches!(transport, TransportSettings::Sse { process: None, .. })
             && failure.kind == FailureKind::Timeout
             && self.permit.as_ref().is_some_and(Permit::is_probe)
-            && self.backend.in_flight() <= 1
+            && self.backend.in_flight() <= usize::from(self.place.is_some())
     }
 
     fn settle(&mut self, verdict: Verdict) {

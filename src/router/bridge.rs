@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{CallEvent, Failure, FailureKind, Sent};
 use crate::protocol::{Id, Object, RawJson, RpcError};
@@ -20,7 +20,7 @@ use super::driver::{Calling, Driver, Stage};
 use super::exchange::Event;
 use super::failure::CallFailure;
 use super::parking::{Asked, PATIENCE, Parked};
-use super::question::{Origin, as_input, for_legacy, for_modern, is_page, not_declared};
+use super::question::{OPEN, Origin, as_input, for_legacy, for_modern, is_page, not_declared, too_many};
 use super::seal::{Sealed, digest_of, expiry};
 use super::target::Target;
 use super::visit;
@@ -74,10 +74,11 @@ impl Driver {
         if self.is_modern() {
             return self.park(calling, Asked { id, method, params }).await;
         }
+        calling.call.step_aside();
         let answerer = self.questions.open(Origin::Wire(id.clone()));
         self.expect_page(&calling.target.route.backend, &method, params.as_ref());
         if answerer.is_none() {
-            calling.call.respond(&id, &Err(RpcError::internal("too many questions are open").to_json()));
+            calling.call.respond(&id, &Err(too_many()));
         }
         let params = match calling.target.is_followed {
             true => {
@@ -105,9 +106,17 @@ impl Driver {
 
     /// Parks a call whose backend asks, and tells the modern client what is asked.
     async fn park(&mut self, mut calling: Box<Calling>, first: Asked) -> Option<Event> {
+        calling.call.step_aside();
         let mut asked = HashMap::from([("q1".to_owned(), first)]);
-        while let Ok(event) = timeout(COALESCE, calling.call.next()).await {
+        let end = Instant::now() + COALESCE;
+        // A backend that never stops talking is not listened to for longer either.
+        while Instant::now() < end
+            && let Ok(event) = timeout_at(end, calling.call.next()).await
+        {
             match event {
+                CallEvent::Question { id, .. } if asked.len() >= OPEN => {
+                    calling.call.respond(&id, &Err(too_many()))
+                }
                 CallEvent::Question { id, method, params }
                     if self.capabilities().allow(&method, params.as_ref()) =>
                 {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::protocol::{Id, Object, RawJson, RpcError, question};
 
 /// Questions of one call that may wait for their answers at a time.
-const OPEN: usize = 32;
+pub(super) const OPEN: usize = 32;
 
 /// Takes the answer to one question; dropped unused, the question is answered with an error.
 #[derive(Debug)]
@@ -140,6 +140,11 @@ pub(super) fn unanswered(method: &str) -> Outcome {
         question::SAMPLE => Err(RpcError::new(-1, "the sampling request was not answered").to_json()),
         _ => Err(RpcError::internal("the client did not answer").to_json()),
     }
+}
+
+/// What a backend is told that asks more than that.
+pub(super) fn too_many() -> RawJson {
+    RpcError::internal("too many questions are open").to_json()
 }
 
 /// What a backend is told that asks for something the client did not declare.

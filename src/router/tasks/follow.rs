@@ -17,7 +17,7 @@ use super::super::driver::{Calling, Driver, Stage};
 use super::super::exchange::Event;
 use super::super::failure::CallFailure;
 use super::super::parking::Asked;
-use super::super::question::not_declared;
+use super::super::question::{not_declared, too_many};
 use super::super::request::Inbound;
 use super::held::{HeldTask, KEPT};
 use super::id::{TaskId, unknown};
@@ -140,10 +140,12 @@ impl Following {
                 None
             }
             CallEvent::Question { id, method, params } => {
-                if self.capabilities.allow(&method, params.as_ref()) {
-                    task.asked(Asked { id, method, params });
-                } else {
+                if !self.capabilities.allow(&method, params.as_ref()) {
                     self.calling.call.respond(&id, &Err(not_declared(&method)));
+                } else if !task.may_be_asked() {
+                    self.calling.call.respond(&id, &Err(too_many()));
+                } else {
+                    task.asked(Asked { id, method, params });
                 }
                 None
             }

@@ -15,7 +15,7 @@ use crate::catalog::Route;
 use crate::protocol::{Id, Object, RawJson};
 
 use super::super::parking::Asked;
-use super::super::question::for_modern;
+use super::super::question::{OPEN, for_modern};
 use super::super::request::Principal;
 use super::standing::{Phase, detailed};
 use super::updates::Mailbox;
@@ -141,12 +141,19 @@ impl HeldTask {
     /// Tells `mailbox` how it stands, and of every change for as long as there is a mailbox.
     pub(super) fn tell(&self, mailbox: &Arc<Mailbox>, shown: Arc<str>) {
         mailbox.put(&shown, self.shown(&shown).to_json());
-        self.listeners.lock().push((Arc::downgrade(mailbox), shown));
+        let mut listeners = self.listeners.lock();
+        listeners.retain(|(mailbox, _)| mailbox.strong_count() > 0);
+        listeners.push((Arc::downgrade(mailbox), shown));
     }
 
     /// The backend says how it stands.
     pub(super) fn told(&self, told: RawJson) {
         self.change(|state| state.told = told);
+    }
+
+    /// Whether the backend may ask one thing more.
+    pub(super) fn may_be_asked(&self) -> bool {
+        self.state.lock().open.len() < OPEN
     }
 
     /// The backend asks something.
@@ -260,6 +267,15 @@ mod tests {
             task.over(Err(RawJson::empty_object()));
             assert_eq!(shown(&task)["status"], status);
         }
+    }
+
+    #[tokio::test]
+    async fn who_listens_no_more_takes_no_room() {
+        let task = task("ann");
+        for _ in 0..100 {
+            task.tell(&Arc::default(), "sealed".into());
+        }
+        assert_eq!(task.listeners.lock().len(), 1);
     }
 
     #[tokio::test]

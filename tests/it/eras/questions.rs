@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::support::client::{Events, LEGACY};
 use crate::support::message::{error, result};
-use crate::support::{Answer, Asked, Client, Message, RawBackend, Speaks, Yard, member, within};
+use crate::support::{Answer, Asked, Client, Message, RawBackend, Speaks, Yard, eventually, member, within};
 
 const TOOLS: &str =
     r#"[{"name":"book","inputSchema":{"type":"object"}},{"name":"look","inputSchema":{"type":"object"}}]"#;
@@ -207,6 +207,75 @@ async fn a_backends_state_is_not_given_to_another_that_has_its_name_now() {
     let client = Client::modern(&now.url).able(ABLE);
     assert_eq!(retry(&client, CALL, &key, &state).await.error_value()["code"], -32602);
     assert!(other.asked("tools/call").is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_its_client_takes_no_place_of_another() {
+    let backend = asking_legacy().await;
+    let one_place = "concurrency: { in_flight: 1, queue_wait: 10ms }";
+    let yard = Yard::of(&backend.entry_with("raw", one_place)).await;
+    told(&Client::modern(&yard.url).able(ABLE)).await;
+    let other = Client::modern(&yard.url).ask("tools/call", CALL).await;
+    assert!(other.result_of("given").is_some(), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_question_reaches_its_client_though_its_backend_never_stops_talking() {
+    const LOG: &str =
+        r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"debug","data":1}}"#;
+    let (answered, is_answered) = watch::channel(false);
+    let backend = RawBackend::start(Speaks::Legacy, TOOLS, move |asked| {
+        let message = &asked.message;
+        if message.id.as_deref() == Some(r#""ask""#) {
+            answered.send_replace(true);
+        }
+        if message.method != "tools/call" {
+            return None;
+        }
+        let (events, stream) = mpsc::channel(1);
+        let (is_answered, id) = (is_answered.clone(), message.id.clone()?);
+        let ask = format!(
+            r#"{{"jsonrpc":"2.0","id":"ask","method":"elicitation/create","params":{}}}"#,
+            question()
+        );
+        tokio::spawn(async move {
+            let mut next = ask;
+            while events.send(next).await.is_ok() && !*is_answered.borrow() {
+                next = LOG.to_owned();
+            }
+            let _ = events.send(result(&id, r#"{"content":[],"given":true}"#)).await;
+        });
+        Some(Answer::Events(stream))
+    })
+    .await;
+    let yard = Yard::of(&backend.entry("raw")).await;
+    let client = Client::modern(&yard.url).able(ABLE);
+    let (key, state) = told(&client).await;
+    assert!(retry(&client, CALL, &key, &state).await.result_of("given").is_some());
+}
+
+#[tokio::test]
+async fn a_backend_asks_no_more_at_a_time_than_anybody_can_answer() {
+    let backend = RawBackend::start(Speaks::Legacy, TOOLS, |asked| {
+        let (events, stream) = mpsc::channel(64);
+        for n in 0..40 {
+            let ask = r#""method":"elicitation/create","params":{"message":"?","requestedSchema":{}}"#;
+            events.try_send(format!(r#"{{"jsonrpc":"2.0","id":"ask{n}",{ask}}}"#)).unwrap();
+        }
+        (asked.message.method == "tools/call").then(|| {
+            tokio::spawn(async move { events.closed().await });
+            Answer::Events(stream)
+        })
+    })
+    .await;
+    let yard = Yard::of(&backend.entry("raw")).await;
+    let wanted = Client::modern(&yard.url).able(ABLE).ask("tools/call", CALL).await.result_value();
+    assert_eq!(wanted["inputRequests"].as_object().unwrap().len(), 32);
+    eventually("the refusal of all others", async || {
+        let refused = backend.asked("").into_iter().filter(|asked| asked.message.error.is_some());
+        (refused.count() == 8).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
