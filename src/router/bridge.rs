@@ -5,7 +5,7 @@
 //! | modern | relayed; `requestState` sealed | the call is parked, the client answered `input_required` |
 //! | legacy | the client is asked, the call made again with its answers | the client is asked, the backend answered |
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,21 +14,18 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{CallEvent, Failure, FailureKind, Sent};
 use crate::protocol::{Id, Object, RawJson, RpcError};
-use crate::telemetry::Outcome;
 
+use super::convert;
 use super::driver::{Calling, Driver, Stage};
 use super::exchange::Event;
-use super::failure::CallFailure;
 use super::parking::{Asked, PATIENCE, Parked};
-use super::question::{OPEN, Origin, as_input, for_legacy, for_modern, is_page, not_declared, too_many};
+use super::question::{OPEN, Origin, for_legacy, for_modern, not_declared, not_readable, too_many};
 use super::seal::{Sealed, digest_of, expiry};
 use super::target::Target;
 use super::visit;
 
 /// Questions that come together are shown together.
 const COALESCE: Duration = Duration::from_millis(10);
-/// How often a backend may ask for input before its call is given up.
-const ROUNDS: u32 = 10;
 /// How long a relayed state stays valid.
 pub(super) const STATE: Duration = Duration::from_secs(3600);
 
@@ -42,19 +39,6 @@ pub(super) enum State {
     Relayed { state: String, replica: Option<String> },
     /// A legacy backend has forgotten the call: it is made again once the client has visited its pages.
     Again,
-}
-
-/// A modern backend's wish for input, while a legacy client is asked for it.
-pub(super) struct Asking {
-    target: Target,
-    rounds: u32,
-    state: Option<RawJson>,
-    /// Still to be asked.
-    waiting: VecDeque<(String, String, Option<RawJson>)>,
-    responses: Object,
-    /// The pages that the client was sent to: the key of the question → the id it was given.
-    pages: HashMap<String, String>,
-    deadline: Instant,
 }
 
 impl Driver {
@@ -75,6 +59,11 @@ impl Driver {
             return self.park(calling, Asked { id, method, params }).await;
         }
         calling.call.step_aside();
+        let Some(params) = convert::readable_question(&method, self.inbound.caller.revision, params) else {
+            calling.call.respond(&id, &Err(not_readable()));
+            self.stage = Stage::Calling(calling);
+            return None;
+        };
         let answerer = self.questions.open(Origin::Wire(id.clone()));
         self.expect_page(&calling.target.route.backend, &method, params.as_ref());
         if answerer.is_none() {
@@ -217,39 +206,8 @@ impl Driver {
         None
     }
 
-    /// A modern backend wants input.
-    pub(super) fn input_required(&mut self, target: Target, result: RawJson, rounds: u32) -> Option<Event> {
-        if self.is_modern() {
-            self.account.end(Outcome::Ok);
-            return Some(Event::Answer(self.relay_state(&target, &result)));
-        }
-        if rounds >= ROUNDS {
-            let message = format!("the backend asked for input more than {ROUNDS} times");
-            return Some(self.fail(self.failure(&Failure::malformed(message), &target)));
-        }
-        let requests =
-            result.get("inputRequests").and_then(|requests| Object::parse(&requests)).unwrap_or_default();
-        let waiting = requests.keys().filter_map(|key| {
-            let request = requests.get(&key)?;
-            let method = request.get("method")?.string()?.into_owned();
-            Some((key.into_owned(), method, request.get("params")))
-        });
-        let total =
-            self.router.backend(&target.route.backend).map(|backend| backend.settings().timeouts.total);
-        self.stage = Stage::Asking(Box::new(Asking {
-            waiting: waiting.collect(),
-            state: result.get("requestState"),
-            responses: Object::new(),
-            pages: HashMap::new(),
-            deadline: Instant::now() + total.unwrap_or(PATIENCE),
-            target,
-            rounds,
-        }));
-        None
-    }
-
     /// Seals a modern backend's state; one that gave none gets none back.
-    fn relay_state(&self, target: &Target, result: &RawJson) -> Result<RawJson, RawJson> {
+    pub(super) fn relay_state(&self, target: &Target, result: &RawJson) -> Result<RawJson, RawJson> {
         let state = result.get("requestState").and_then(|state| state.string().map(String::from));
         let (Some(state), Some(mut object)) = (state, Object::parse(result)) else {
             return Ok(result.clone());
@@ -258,79 +216,6 @@ impl Driver {
             self.seal(self.digest(target), State::Relayed { state, replica: target.replica.clone() }, STATE)?;
         object.set("requestState", RawJson::of(&sealed));
         Ok(object.to_json())
-    }
-
-    /// Asks the legacy client what is left to ask, then waits for its answers, then calls again.
-    pub(super) async fn ask(&mut self, mut asking: Box<Asking>) -> Option<Event> {
-        if let Some((key, method, params)) = asking.waiting.pop_front() {
-            return self.ask_one(asking, key, method, params);
-        }
-        if self.questions.is_empty() {
-            return self.call_again(*asking).await;
-        }
-        let Ok((origin, outcome)) = timeout_at(asking.deadline, self.questions.answer()).await else {
-            let failure =
-                Failure::new(FailureKind::Timeout, Sent::Maybe, "the client did not answer in time");
-            return Some(self.fail(self.failure(&failure, &asking.target)));
-        };
-        if let Origin::Input { key, method } = origin {
-            match as_input(&method, outcome) {
-                Some(response) => {
-                    // Declined, it was not visited.
-                    self.visited.extend(asking.pages.remove(&key).filter(|_| visit::is_accepted(&response)));
-                    asking.responses.set(&key, response)
-                }
-                None => return Some(self.fail(self.refused_input(&method, &asking.target))),
-            };
-        }
-        self.stage = Stage::Asking(asking);
-        None
-    }
-
-    fn ask_one(
-        &mut self,
-        mut asking: Box<Asking>,
-        key: String,
-        method: String,
-        params: Option<RawJson>,
-    ) -> Option<Event> {
-        let is_declared = self.capabilities().allow(&method, params.as_ref());
-        let origin = Origin::Input { key: key.clone(), method: method.clone() };
-        let answerer = if is_declared { self.questions.open(origin) } else { None };
-        let Some(answerer) = answerer else {
-            return Some(self.fail(self.refused_input(&method, &asking.target)));
-        };
-        let id = format!("{}-{}-{key}", self.inbound.caller.request_id, asking.rounds);
-        let is_page = is_page(&method, params.as_ref());
-        let params = for_legacy(&method, params, &id);
-        if is_page {
-            asking.pages.insert(key, id);
-        }
-        self.stage = Stage::Asking(asking);
-        Some(Event::Question { method, params, answerer })
-    }
-
-    fn refused_input(&self, method: &str, target: &Target) -> CallFailure {
-        let message = format!("the tool needs `{method}`, which the client does not offer or refused");
-        CallFailure::of_backend(
-            &Failure::malformed(message),
-            &self.inbound,
-            &target.route.qualified,
-            &target.route.backend,
-        )
-    }
-
-    async fn call_again(&mut self, asking: Asking) -> Option<Event> {
-        let Asking { mut target, rounds, state, responses, .. } = asking;
-        target.params.set("inputResponses", responses.to_json());
-        match state {
-            Some(state) => target.params.set("requestState", state),
-            None => {
-                target.params.remove("requestState");
-                &mut target.params
-            }
-        };
-        self.call(target, rounds + 1).await
     }
 
     pub(super) fn digest(&self, target: &Target) -> String {

@@ -9,7 +9,7 @@ use crate::backend::{Admission, Beside, Call, CallEvent, Failure, Wants};
 use crate::protocol::{ClientCapabilities, Era, Routed, RpcError, method};
 
 use super::account::Account;
-use super::bridge::Asking;
+use super::asking::Asking;
 use super::exchange::Event;
 use super::failure::CallFailure;
 use super::hop;

@@ -9,6 +9,7 @@
 //! | `again.rs` | when is a call made once more? |
 //! | `answer.rs` | what does a client get of a backend's answer? |
 //! | `bridge.rs` | how do the eras meet when a backend asks something? |
+//! | `asking.rs` | how is a legacy client asked what a modern backend wants to know? |
 //! | `visit.rs` | how is a modern client sent to the pages a legacy backend wants visited first? |
 //! | `visits.rs` | who is told that a page has been visited? |
 //! | `question.rs` | how does an answer find its way back? |
@@ -34,6 +35,7 @@
 mod account;
 mod again;
 mod answer;
+mod asking;
 mod bridge;
 mod convert;
 mod driver;

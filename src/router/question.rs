@@ -147,6 +147,11 @@ pub(super) fn too_many() -> RawJson {
     RpcError::internal("too many questions are open").to_json()
 }
 
+/// What a backend is told that asks in a form which the client's revision does not have.
+pub(super) fn not_readable() -> RawJson {
+    RpcError::invalid_params("the client's revision has no form with several choices").to_json()
+}
+
 /// What a backend is told that asks for something the client did not declare.
 pub(super) fn not_declared(method: &str) -> RawJson {
     match method {

@@ -1,18 +1,21 @@
-//! What is changed in a backend's answer so that this client can read it?
+//! What is changed in what a backend says so that this client can read it?
 //!
 //! | file | the question it answers |
 //! |---|---|
 //! | `content.rs` | what does a client get of content its revision does not know? |
 //! | `errors.rs` | how does the client's era spell a backend's error? |
+//! | `questions.rs` | how does a client read a form of a later revision? |
 //! | `uris.rs` | where do URIs stand in an answer that clients know under another name? |
 //!
 //! An answer with nothing to change stays as it is, byte for byte.
 
 mod content;
 mod errors;
+mod questions;
 mod uris;
 
 pub(super) use errors::{pages, pages_to_visit};
+pub(super) use questions::readable as readable_question;
 
 use crate::catalog::{Catalog, Route};
 use crate::protocol::{Object, RawJson, Routed};

@@ -210,6 +210,25 @@ async fn a_backends_state_is_not_given_to_another_that_has_its_name_now() {
 }
 
 #[tokio::test]
+async fn a_client_of_an_older_revision_is_asked_in_the_form_that_it_knows() {
+    for speaks in [Speaks::Legacy, Speaks::Modern] {
+        let backend = match speaks {
+            Speaks::Modern => RawBackend::start(speaks, TOOLS, asking_modern).await,
+            _ => asking_legacy().await,
+        };
+        let yard = Yard::of(&backend.entry("raw")).await;
+        let client = Client::modern(&yard.url).able(ABLE).open("2025-06-18").await;
+        let request = client.request("1", "tools/call", CALL, "");
+        let mut events = Events::of(within("a response", request.send()).await.unwrap());
+        let asked = events.next().await.unwrap();
+        let older = SCHEMA.replace(r#","default":1.50"#, "");
+        assert_eq!(asked.param("requestedSchema"), Some(older), "{speaks:?}");
+        client.tell(result(&asked.id.unwrap(), GIVEN)).await;
+        assert_eq!(events.next().await.unwrap().result_of("given").as_deref(), Some(GIVEN));
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_waits_for_its_client_takes_no_place_of_another() {
     let backend = asking_legacy().await;
     let one_place = "concurrency: { in_flight: 1, queue_wait: 10ms }";
