@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,8 @@ use tokio::time::Instant;
 
 /// What one session may keep, in bytes.
 const BUDGET: usize = 1024 * 1024;
+/// What all sessions together may keep, in bytes of events.
+static EVERYBODY: Together = Together::up_to(128 * 1024 * 1024);
 /// What an event counts for at least, so that there are never more than 256.
 const LEAST_COST: usize = 4 * 1024;
 /// How long a client may stay away, after the last event of a stream or from one without an end.
@@ -58,9 +61,33 @@ impl fmt::Display for EventId {
     }
 }
 
+/// What some sessions keep, and may keep. One that keeps an event beyond the bound makes room with its own.
+struct Together {
+    kept: AtomicUsize,
+    bound: usize,
+}
+
+impl Together {
+    const fn up_to(bound: usize) -> Self {
+        Self { kept: AtomicUsize::new(0), bound }
+    }
+
+    fn is_over(&self) -> bool {
+        self.kept.load(Ordering::Relaxed) > self.bound
+    }
+
+    fn add(&self, event: &Bytes) {
+        self.kept.fetch_add(event.len(), Ordering::Relaxed);
+    }
+
+    fn take(&self, event: &Bytes) {
+        self.kept.fetch_sub(event.len(), Ordering::Relaxed);
+    }
+}
+
 /// The kept events of all streams of one session. Nothing is allocated before the first stream.
-#[derive(Default)]
 pub(super) struct Replay {
+    together: &'static Together,
     streams: BTreeMap<u64, Kept>,
     opened: u64,
     spent: usize,
@@ -75,10 +102,20 @@ struct Kept {
     ended: Option<Instant>,
 }
 
+impl Default for Replay {
+    fn default() -> Self {
+        Self::within(&EVERYBODY, 0)
+    }
+}
+
 impl Replay {
     /// Numbers streams from `first` on: of a session that is taken over, the client may remember others.
     pub(super) fn numbered_from(first: u64) -> Self {
-        Self { opened: first, ..Self::default() }
+        Self::within(&EVERYBODY, first)
+    }
+
+    fn within(together: &'static Together, opened: u64) -> Self {
+        Self { together, streams: BTreeMap::new(), opened, spent: 0 }
     }
 
     /// A new stream's number.
@@ -96,8 +133,9 @@ impl Replay {
         self.spent += cost(&event);
         kept.spent += cost(&event);
         kept.newest = id.number;
+        self.together.add(&event);
         kept.events.push_back((id.number, event));
-        while self.spent > BUDGET && self.drop_one() {}
+        while (self.spent > BUDGET || self.together.is_over()) && self.drop_one() {}
     }
 
     /// The older of two equally large streams goes first.
@@ -107,6 +145,7 @@ impl Replay {
         let Some((_, event)) = kept.events.pop_front() else { return false };
         kept.spent -= cost(&event);
         self.spent -= cost(&event);
+        self.together.take(&event);
         if kept.is_over() {
             self.streams.remove(&stream);
         }
@@ -133,14 +172,22 @@ impl Replay {
 
     /// Forgets the streams that ended too long ago.
     pub(super) fn forget(&mut self, now: Instant) {
-        let spent = &mut self.spent;
+        let (spent, together) = (&mut self.spent, self.together);
         self.streams.retain(|_, kept| {
             let keep = kept.ended.is_none_or(|ended| now.duration_since(ended) < PATIENCE);
             if !keep {
                 *spent -= kept.spent;
+                kept.events.iter().for_each(|(_, event)| together.take(event));
             }
             keep
         });
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        let events = self.streams.values().flat_map(|kept| &kept.events);
+        events.for_each(|(_, event)| self.together.take(event));
     }
 }
 
@@ -236,6 +283,23 @@ mod tests {
         assert_eq!(sizes(&replay, 43, 0), None);
         assert_eq!(sizes(&replay, 44, 0), Some(vec![1]));
         assert_eq!(replay.streams.len(), 256);
+    }
+
+    #[test]
+    fn sessions_have_a_bound_together_and_each_makes_room_with_its_own_events() {
+        let together: &'static Together = Box::leak(Box::new(Together::up_to(10)));
+        let (mut one, mut other) = (Replay::within(together, 0), Replay::within(together, 0));
+        let (first, second) = (one.open(), other.open());
+        record(&mut one, first, 1, 8);
+        record(&mut other, second, 1, 8);
+        assert_eq!((sizes(&one, first, 0), sizes(&other, second, 0)), (Some(vec![8]), Some(vec![])));
+        let now = Instant::now();
+        one.end(first, now);
+        one.forget(now + PATIENCE);
+        record(&mut other, second, 2, 8);
+        assert_eq!(sizes(&other, second, 0), Some(vec![8]));
+        drop(other);
+        assert_eq!(together.kept.load(Ordering::Relaxed), 0);
     }
 
     #[test]
