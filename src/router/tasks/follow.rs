@@ -58,15 +58,10 @@ impl Driver {
         };
         let router = Arc::downgrade(&self.router);
         let mut created = task.shown(&id);
-        let followed = Arc::clone(&task);
-        let run = self.router.held().follow(async move { following.run(&followed).await });
+        let run = self.router.held().follow(async move { following.run(&task).await });
         tokio::spawn(async move {
             run.await;
-            // Its client may come for what is left of it.
-            sleep_until(task.expires).await;
-            if let Some(router) = router.upgrade() {
-                router.held().forget(&key);
-            }
+            router.upgrade().inspect(|router| router.held().make_room());
         });
         created.set("resultType", RawJson::of("task"));
         Some(Event::Answer(Ok(created.to_json())))

@@ -1,15 +1,15 @@
 //! Where does a task of 2025-11-25 live for a client that follows it by the extension? Here: the gateway goes on with
 //! the call, and answers what the client asks from what it knows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::catalog::Route;
 use crate::protocol::{Id, Object, RawJson};
@@ -22,58 +22,13 @@ use super::updates::Mailbox;
 
 /// Longest time a task is kept, from its beginning.
 pub(super) const KEPT: Duration = Duration::from_secs(3600);
-/// Most tasks in all, and of one principal.
-const MAX_HELD: usize = 256;
-const MAX_PER_PRINCIPAL: usize = 32;
-
-/// The tasks, by a key that cannot be guessed.
-#[derive(Default)]
-pub(in super::super) struct Held {
-    tasks: Mutex<HashMap<String, Arc<HeldTask>>>,
-    /// The calls that go on for them.
-    following: TaskTracker,
-}
-
-impl Held {
-    /// Keeps a task; `false` if there are too many.
-    pub(super) fn keep(&self, key: &str, task: &Arc<HeldTask>) -> bool {
-        let mut tasks = self.tasks.lock();
-        let same = tasks.values().filter(|other| other.principal == task.principal).count();
-        let has_room = tasks.len() < MAX_HELD && same < MAX_PER_PRINCIPAL;
-        if has_room {
-            tasks.insert(key.to_owned(), Arc::clone(task));
-        }
-        has_room
-    }
-
-    pub(super) fn find(&self, key: &str) -> Option<Arc<HeldTask>> {
-        self.tasks.lock().get(key).cloned()
-    }
-
-    pub(super) fn forget(&self, key: &str) {
-        self.tasks.lock().remove(key);
-    }
-
-    /// Counts a call as one that goes on, until it ends.
-    pub(super) fn follow<F: Future>(&self, following: F) -> impl Future<Output = F::Output> + use<F> {
-        self.following.track_future(following)
-    }
-
-    /// Gives up everything: the backends are about to be stopped. Returns when no call goes on.
-    pub(in super::super) async fn clear(&self) {
-        let tasks = std::mem::take(&mut *self.tasks.lock());
-        tasks.into_values().for_each(|task| task.cancel());
-        self.following.close();
-        self.following.wait().await;
-    }
-}
 
 /// A client's letters, and the id it knows the task by.
 type Listener = (Weak<Mailbox>, Arc<str>);
 
 /// One task, shared by the call that goes on and whoever asks about it.
 pub(super) struct HeldTask {
-    principal: Principal,
+    pub(super) principal: Principal,
     /// Of the tool.
     pub(super) route: Route,
     ttl: Duration,
@@ -166,10 +121,29 @@ impl HeldTask {
 
     /// The call was answered.
     pub(super) fn over(&self, outcome: Result<RawJson, RawJson>) {
+        // What is kept for an hour is counted here, not among the messages on their way.
+        let own = |kept: RawJson| RawJson::authored(Bytes::copy_from_slice(kept.as_bytes()));
         self.change(|state| {
             state.open.clear();
-            state.outcome = Some(outcome);
+            state.outcome = Some(outcome.map(own).map_err(own));
         });
+    }
+
+    /// Whether it was kept for long enough.
+    pub(super) fn is_expired(&self) -> bool {
+        Instant::now() >= self.expires
+    }
+
+    /// Since when it is over, if it is.
+    pub(super) fn over_since(&self) -> Option<SystemTime> {
+        let state = self.state.lock();
+        (state.outcome.is_some() || self.cancelled.is_cancelled()).then_some(state.updated)
+    }
+
+    /// How long its result is, in bytes.
+    pub(super) fn size(&self) -> usize {
+        let state = self.state.lock();
+        state.outcome.as_ref().map_or(0, |outcome| outcome.as_ref().unwrap_or_else(|error| error).len())
     }
 
     /// The client answers questions; keys that name none mean nothing.
@@ -223,11 +197,11 @@ fn questions(open: &BTreeMap<u64, Asked>) -> Object {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn task(principal: &str) -> Arc<HeldTask> {
+    pub(in super::super) fn task(principal: &str) -> Arc<HeldTask> {
         let route = Route { backend: "b".into(), local: "t".into(), qualified: "b__t".into() };
         let told = RawJson::of(&json!({"taskId": "t1", "status": "working", "ttl": 60_000}));
         HeldTask::new(Principal::named(principal), route, told)
@@ -276,18 +250,5 @@ mod tests {
             task.tell(&Arc::default(), "sealed".into());
         }
         assert_eq!(task.listeners.lock().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn one_principal_cannot_fill_the_table_for_all() {
-        let held = Held::default();
-        let kept = (0..=MAX_PER_PRINCIPAL).filter(|n| held.keep(&format!("a{n}"), &task("ann"))).count();
-        assert_eq!(kept, MAX_PER_PRINCIPAL);
-        assert!(held.keep("b", &task("bob")));
-        held.forget("a0");
-        assert!(held.keep("again", &task("ann")));
-        let one = held.find("b").unwrap();
-        held.clear().await;
-        assert!(one.cancelled.is_cancelled() && held.find("b").is_none());
     }
 }

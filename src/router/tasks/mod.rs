@@ -5,6 +5,7 @@
 //! | `id.rs` | what does a client hold of a task? |
 //! | `relay.rs` | how do a modern client and a modern backend speak of one? |
 //! | `follow.rs`, `held.rs` | who goes on with a call that a backend of 2025-11-25 runs as one, and where does it stand? |
+//! | `table.rs` | which of those stand here, and which give way to others? |
 //! | `updates.rs` | which clients are told how tasks stand, without asking? |
 //! | `standing.rs` | how does such a task read in the words of the extension? |
 
@@ -13,11 +14,12 @@ mod held;
 mod id;
 mod relay;
 mod standing;
+mod table;
 mod updates;
 
-pub(super) use held::Held;
 pub(super) use id::unknown;
 pub(super) use relay::shown;
+pub(super) use table::Held;
 pub(super) use updates::Followers;
 pub use updates::TaskUpdates;
 

@@ -110,6 +110,18 @@ async fn a_task_goes_on_where_it_was_made_when_its_backend_is_altered() {
 }
 
 #[tokio::test]
+async fn a_client_may_make_any_number_of_tasks_one_after_the_other() {
+    let backend = digging(Plot::Done).await;
+    let yard = Yard::of(&backend.entry("raw")).await;
+    let client = Client::modern(&yard.url).able(FOLLOWS);
+    for _ in 0..40 {
+        let task = of(&created(&client, "may").await);
+        until(&client, &task, "completed").await;
+    }
+    assert!(backend.asked("tasks/cancel").is_empty());
+}
+
+#[tokio::test]
 async fn a_task_goes_on_without_its_client_but_not_without_its_gateway() {
     // Who can be asked has a connection to the backend for the call alone; the other one shares one.
     for able in [FOLLOWS, r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#] {
