@@ -6,6 +6,7 @@ mod direct;
 mod headers;
 mod link;
 mod reply;
+mod rest;
 mod resume;
 mod status;
 mod stream;
@@ -31,6 +32,7 @@ pub(super) use stream::{follow, open_beside};
 
 use cancel::CancelGuard;
 use client::{Client, Response};
+use rest::Rests;
 
 use super::connection::level_params;
 use super::handshake;
@@ -83,6 +85,7 @@ pub(super) struct HttpConnection {
     aside: Mutex<Option<mpsc::Sender<WireEvent>>>,
     ids: Ids,
     signals: Signals,
+    rests: Rests,
     /// For everything that is no call.
     limit: Duration,
 }
@@ -111,6 +114,7 @@ impl HttpConnection {
             aside: Mutex::default(),
             ids,
             signals: Signals::default(),
+            rests: Rests::new(),
             limit,
         })
     }

@@ -1,6 +1,8 @@
 //! Event-stream framing (WHATWG HTML, server-sent events): an incremental parser and a writer.
 
-use bytes::{BufMut, BytesMut};
+use std::ops::Range;
+
+use bytes::{Buf as _, BufMut, BytesMut};
 
 /// One event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +22,31 @@ impl SseEvent {
     pub fn is_message(&self) -> bool {
         !self.data.is_empty() && (self.name.is_empty() || self.name == "message")
     }
+
+    /// Takes a line; `false` if it means nothing.
+    fn take_field(&mut self, line: &[u8]) -> bool {
+        let (name, value) = match memchr::memchr(b':', line) {
+            Some(0) => return false,
+            Some(colon) => {
+                (&line[..colon], line[colon + 1..].strip_prefix(b" ").unwrap_or(&line[colon + 1..]))
+            }
+            None => (line, &line[..0]),
+        };
+        let text = || String::from_utf8_lossy(value).into_owned();
+        match name {
+            b"data" => {
+                if !self.data.is_empty() {
+                    self.data.push(b'\n');
+                }
+                self.data.extend_from_slice(value);
+            }
+            b"event" => self.name = text(),
+            b"id" if !value.contains(&0) => self.id = Some(text()),
+            b"retry" => self.retry_ms = text().parse().ok().or(self.retry_ms),
+            _ => return false,
+        }
+        true
+    }
 }
 
 /// The stream holds an event larger than allowed.
@@ -30,11 +57,15 @@ pub struct EventTooLong(pub usize);
 /// What a line of data has in front of the data itself, at most.
 const FIELD: usize = "data: ".len();
 
+const LARGE: usize = 64 * 1024;
+
 /// Cuts a byte stream into events, whatever the chunks are.
 #[derive(Debug)]
 pub struct SseParser {
     buffer: BytesMut,
-    /// How much of `buffer` is known to hold no line end.
+    /// Where the line begins in `buffer` that has not ended.
+    line: usize,
+    /// Up to where that line is known not to end.
     scanned: usize,
     event: SseEvent,
     touched: bool,
@@ -47,6 +78,7 @@ impl SseParser {
     pub fn new(limit: usize) -> Self {
         Self {
             buffer: BytesMut::new(),
+            line: 0,
             scanned: 0,
             event: SseEvent::default(),
             touched: false,
@@ -57,19 +89,21 @@ impl SseParser {
 
     /// Adds what arrived.
     pub fn push(&mut self, chunk: &[u8]) {
+        self.buffer.advance(self.line);
+        self.scanned -= self.line;
+        self.line = 0;
         self.buffer.put_slice(chunk);
         if !self.started && self.buffer.len() >= 3 {
             self.started = true;
             if self.buffer.starts_with(b"\xef\xbb\xbf") {
-                let _ = self.buffer.split_to(3);
-                self.scanned = 0;
+                (self.line, self.scanned) = (3, 3);
             }
         }
     }
 
     /// Bytes that wait for the end of their event.
     pub fn buffered(&self) -> usize {
-        self.buffer.len() + self.event.data.len()
+        self.unended() + self.event.data.len()
     }
 
     /// The next complete event.
@@ -84,21 +118,31 @@ impl SseParser {
                 }
                 continue;
             }
-            self.field(&line);
-            if line.len() > self.limit + FIELD || self.event.data.len() > self.limit {
+            let length = line.len();
+            self.touched |= self.event.take_field(&self.buffer[line]);
+            if length > self.limit + FIELD || self.event.data.len() > self.limit {
                 return Err(EventTooLong(self.limit));
             }
         }
         // A line that has not ended is refused only if it would be refused whole: a CR may be its last byte.
-        if self.buffer.len() > self.limit + FIELD + 1 {
+        if self.unended() > self.limit + FIELD + 1 {
             return Err(EventTooLong(self.limit));
+        }
+        // Room for a large event is not kept for small ones.
+        if self.unended() == 0 && self.line > LARGE {
+            self.buffer = BytesMut::new();
+            (self.line, self.scanned) = (0, 0);
         }
         Ok(None)
     }
 
+    fn unended(&self) -> usize {
+        self.buffer.len() - self.line
+    }
+
     /// Takes one line without its end: LF, CR LF or CR. A CR at the very end of the buffer waits for
     /// the next chunk, because a LF may follow.
-    fn take_line(&mut self) -> Option<BytesMut> {
+    fn take_line(&mut self) -> Option<Range<usize>> {
         let found = memchr::memchr2(b'\n', b'\r', self.buffer.get(self.scanned..)?);
         let Some(end) = found.map(|offset| self.scanned + offset) else {
             self.scanned = self.buffer.len();
@@ -115,36 +159,11 @@ impl SseParser {
                 }
             }
         }
-        let mut line = self.buffer.split_to(after);
-        line.truncate(end);
-        self.scanned = 0;
+        let line = self.line..end;
+        (self.line, self.scanned) = (after, after);
         // A byte order mark stands before everything else, or is none.
         self.started = true;
         Some(line)
-    }
-
-    fn field(&mut self, line: &[u8]) {
-        let (name, value) = match memchr::memchr(b':', line) {
-            Some(0) => return,
-            Some(colon) => {
-                (&line[..colon], line[colon + 1..].strip_prefix(b" ").unwrap_or(&line[colon + 1..]))
-            }
-            None => (line, &line[..0]),
-        };
-        let text = || String::from_utf8_lossy(value).into_owned();
-        match name {
-            b"data" => {
-                if !self.event.data.is_empty() {
-                    self.event.data.push(b'\n');
-                }
-                self.event.data.extend_from_slice(value);
-            }
-            b"event" => self.event.name = text(),
-            b"id" if !value.contains(&0) => self.event.id = Some(text()),
-            b"retry" => self.event.retry_ms = text().parse().ok().or(self.event.retry_ms),
-            _ => return,
-        }
-        self.touched = true;
     }
 }
 

@@ -29,10 +29,12 @@ pub(super) enum Client {
 pub(super) struct Response {
     status: StatusCode,
     headers: HeaderMap,
-    body: Body,
+    /// None once it was taken.
+    body: Option<Body>,
 }
 
-enum Body {
+/// What is read of a response, part by part.
+pub(super) enum Body {
     Direct(Box<DirectBody>),
     Library(reqwest::Body),
 }
@@ -60,14 +62,15 @@ impl Client {
                 Ok(Response {
                     status: head.status,
                     headers: head.headers,
-                    body: Body::Direct(Box::new(body)),
+                    body: Some(Body::Direct(Box::new(body))),
                 })
             }
             Self::Library(client, url) => {
                 let request = client.request(method, url.clone()).headers(headers).body(body.join());
                 let response = request.send().await.map_err(|error| describe(&error))?;
                 let (head, body) = http::Response::from(response).into_parts();
-                Ok(Response { status: head.status, headers: head.headers, body: Body::Library(body) })
+                let body = Some(Body::Library(body));
+                Ok(Response { status: head.status, headers: head.headers, body })
             }
         }
     }
@@ -84,9 +87,24 @@ impl Response {
 
     /// The next part of the body; `None` at its end. Cancel-safe.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        let body = match &mut self.body {
-            Body::Direct(body) => return body.chunk().await,
-            Body::Library(body) => body,
+        match &mut self.body {
+            Some(body) => body.chunk().await,
+            None => Ok(None),
+        }
+    }
+
+    /// What was not read yet.
+    pub(super) fn take_body(&mut self) -> Option<Body> {
+        self.body.take()
+    }
+}
+
+impl Body {
+    /// The next part; `None` at the end. Cancel-safe.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        let body = match self {
+            Self::Direct(body) => return body.chunk().await,
+            Self::Library(body) => body,
         };
         while let Some(frame) = body.frame().await {
             if let Ok(data) = frame.map_err(|error| describe(&error))?.into_data() {

@@ -93,7 +93,7 @@ impl HttpReply {
         loop {
             if let Some(event) = self.pending.pop_front() {
                 if matches!(event, WireEvent::Answer(_) | WireEvent::Failed(_)) {
-                    self.guard.disarm();
+                    self.over(&event);
                 }
                 return event;
             }
@@ -112,6 +112,14 @@ impl HttpReply {
                 Ok(None) => self.end(),
                 Err(failure) => self.fail(failure),
             }
+        }
+    }
+
+    fn over(&mut self, event: &WireEvent) {
+        self.guard.disarm();
+        let is_answer_on_stream = matches!((event, &self.body), (WireEvent::Answer(_), Body::Events(..)));
+        if is_answer_on_stream && let Some(body) = self.response.take_body() {
+            self.guard.connection.rests.take(body);
         }
     }
 

@@ -6,9 +6,9 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use super::resumable::Stream;
@@ -17,6 +17,9 @@ use crate::protocol::{write_comment, write_event};
 
 /// Events written and not yet taken by the connection; its own buffers come on top.
 const CAPACITY: usize = 16;
+/// Events that are there together go out together, up to so many bytes: each piece costs a chunk of HTTP, and a few of
+/// them a system call.
+const PIECE: usize = 16 * 1024;
 
 type Producer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -45,14 +48,40 @@ impl Events {
         (sender, Self { ahead, producer: None, written })
     }
 
+    /// The next piece: all that is there to be sent, up to [`PIECE`].
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(text) = self.ahead.pop_front() {
             return Poll::Ready(Some(text));
         }
+        self.produce(cx);
+        let Some(first) = ready!(self.written.poll_recv(cx)) else { return Poll::Ready(None) };
+        if first.len() >= PIECE || self.written.is_empty() {
+            return Poll::Ready(Some(first));
+        }
+        let mut piece = BytesMut::with_capacity(PIECE / 4);
+        piece.put(first);
+        while let Some(next) = self.at_hand(cx) {
+            if piece.len() + next.len() > PIECE {
+                self.ahead.push_back(next);
+                break;
+            }
+            piece.put(next);
+        }
+        Poll::Ready(Some(piece.freeze()))
+    }
+
+    /// What needs no waiting.
+    fn at_hand(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+        if self.written.is_empty() {
+            self.produce(cx);
+        }
+        self.written.try_recv().ok()
+    }
+
+    fn produce(&mut self, cx: &mut Context<'_>) {
         if self.producer.as_mut().is_some_and(|producer| producer.as_mut().poll(cx).is_ready()) {
             self.producer = None;
         }
-        self.written.poll_recv(cx)
     }
 }
 
@@ -103,6 +132,7 @@ fn event_text(name: Option<&str>, id: Option<&str>, data: &[u8]) -> Bytes {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 mod tests {
     use super::*;
     use std::future::poll_fn;
@@ -115,11 +145,30 @@ mod tests {
                 writer.message(n.to_string().as_bytes()).await;
             }
         });
-        for n in 0..3 * CAPACITY {
-            let expected = format!("data: {n}\n\n");
-            assert_eq!(poll_fn(|cx| events.poll_next(cx)).await, Some(expected.into()));
-        }
+        let expected: String = (0..3 * CAPACITY).map(|n| format!("data: {n}\n\n")).collect();
+        assert_eq!(
+            poll_fn(|cx| events.poll_next(cx)).await,
+            Some(expected.into()),
+            "what is there goes together"
+        );
         assert_eq!(poll_fn(|cx| events.poll_next(cx)).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_would_make_a_piece_too_long_comes_next() {
+        let sizes = [PIECE / 2, PIECE / 2, 1, 2 * PIECE, 1];
+        let (sender, mut events) = Events::received(VecDeque::new());
+        for (n, size) in sizes.into_iter().enumerate() {
+            sender.send(vec![b'0' + n as u8; size].into()).await.unwrap();
+        }
+        drop(sender);
+        let (mut pieces, mut all) = (Vec::new(), Vec::new());
+        while let Some(piece) = poll_fn(|cx| events.poll_next(cx)).await {
+            pieces.push(piece.len());
+            all.extend_from_slice(&piece);
+        }
+        assert_eq!(pieces, [PIECE, 1, 2 * PIECE, 1]);
+        assert!(all.is_sorted());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod holders;
+mod reuse;
 mod sessions;
 
 use serde_json::Value;

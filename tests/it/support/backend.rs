@@ -36,6 +36,8 @@ pub(crate) struct Asked {
     pub(crate) verb: Method,
     pub(crate) headers: HeaderMap,
     pub(crate) message: Message,
+    /// Counts from 0.
+    pub(crate) connection: usize,
 }
 
 /// What to answer it with.
@@ -166,11 +168,12 @@ struct Peer {
 
 async fn accept(listener: TcpListener, peer: Arc<Peer>, keep_alive: bool) {
     let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    for connection in 0.. {
+        let Ok((stream, _)) = listener.accept().await else { break };
         let peer = Arc::clone(&peer);
         let service = service_fn(move |request| {
             let peer = Arc::clone(&peer);
-            async move { peer.answer(request).await }
+            async move { peer.answer(request, connection).await }
         });
         let mut http = hyper::server::conn::http1::Builder::new();
         connections.spawn(http.keep_alive(keep_alive).serve_connection(TokioIo::new(stream), service));
@@ -178,11 +181,11 @@ async fn accept(listener: TcpListener, peer: Arc<Peer>, keep_alive: bool) {
 }
 
 impl Peer {
-    async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    async fn answer(&self, request: Request<Incoming>, connection: usize) -> io::Result<Response<Body>> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let message = Message::parse(&body).unwrap_or_default();
-        let asked = Asked { verb: parts.method, headers: parts.headers, message };
+        let asked = Asked { verb: parts.method, headers: parts.headers, message, connection };
         self.asked.lock().push(asked.clone());
         let mut answer = (self.script)(&asked).unwrap_or(Answer::Ordinary);
         while let Answer::Later(later) = answer {
