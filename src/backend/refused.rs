@@ -67,6 +67,11 @@ impl Call {
         };
     }
 
+    /// Whether its answer says that the server did not even read it, for a reason that can be put right.
+    pub fn was_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// Puts right why the request was refused unread; nothing if it was not, or repeats another one already.
     /// Takes as long as connecting may take, at most.
     pub async fn put_right(&mut self) -> Option<Remedy> {

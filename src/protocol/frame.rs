@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::json::put_text;
 use super::{Id, Pieces, RawJson};
 
 /// A request.
@@ -47,7 +48,7 @@ const OPENING: &[u8] = b"{\"jsonrpc\":\"2.0\"";
 fn compose(id: Option<&Id>, method: &str, params: Option<&RawJson>) -> Pieces {
     let mut head = opened(id, method.len() + 32);
     head.put_slice(b",\"method\":");
-    head.put_slice(RawJson::of_text(method).as_bytes());
+    put_text(&mut head, method);
     match params {
         Some(params) => {
             head.put_slice(b",\"params\":");

@@ -50,16 +50,17 @@ impl RequestMeta {
         let Some(meta) = params.and_then(|params| params.get("_meta")) else {
             return Self::default();
         };
-        let text = |value: RawJson| value.string().map(String::from);
+        let text = |value| text_of(value).map(String::from);
         let (mut read, mut trace) = (Self::default(), None::<TraceContext>);
-        for (name, value) in meta.members() {
+        for (name, value) in meta.spelt_members() {
+            let Some(name) = text_of(name) else { continue };
             match &*name {
                 key::PROTOCOL_VERSION => read.protocol_version = text(value),
-                key::CLIENT_CAPABILITIES => read.client_capabilities = Some(value),
+                key::CLIENT_CAPABILITIES => read.client_capabilities = Some(meta.sharing(value)),
                 key::LOG_LEVEL => read.log_level = text(value),
-                key::PROGRESS_TOKEN => read.progress_token = Some(value),
+                key::PROGRESS_TOKEN => read.progress_token = Some(meta.sharing(value)),
                 trace::PARENT | trace::STATE | trace::BAGGAGE => {
-                    trace.get_or_insert_default().put(&name, value);
+                    trace.get_or_insert_default().put(&name, meta.sharing(value));
                 }
                 _ => {}
             }

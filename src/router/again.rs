@@ -32,17 +32,13 @@ impl Driver {
         }
     }
 
-    /// Takes an answer, unless it says that the call was refused unread and another one is worth it.
-    pub(super) async fn settled(
+    /// Takes an answer that says the call was refused unread, unless another one is worth it.
+    pub(super) async fn refused(
         &mut self,
         mut calling: Calling,
         outcome: Result<RawJson, RawJson>,
     ) -> Option<Event> {
-        let remedy = match calling.heard {
-            true => None,
-            false => calling.call.put_right().await,
-        };
-        let anew = remedy.and_then(|remedy| {
+        let anew = calling.call.put_right().await.and_then(|remedy| {
             let target = self.anew(&calling.target, remedy)?;
             calling.call.may_follow(remedy).then_some(target)
         });

@@ -226,7 +226,10 @@ impl Driver {
                 target.is_followed = true;
                 self.call(target, rounds).await
             }
-            CallEvent::Answer(outcome) => Box::pin(self.settled(*calling, outcome)).await,
+            CallEvent::Answer(outcome) if calling.heard || !calling.call.was_refused() => {
+                self.answered(*calling, outcome)
+            }
+            CallEvent::Answer(outcome) => Box::pin(self.refused(*calling, outcome)).await,
             CallEvent::Failed(failure) => Box::pin(self.failed(*calling, failure)).await,
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn outward(target: &Target, inbound: &Inbound, revision: Revision, id
 
 /// The parameter that says what is asked for, and the name that the backend has for it.
 fn localized(target: &Target, routed: Routed) -> (&'static str, RawJson) {
-    let local = RawJson::of(&*target.route.local);
+    let local = RawJson::of_text(&target.route.local);
     match routed {
         Routed::CallTool | Routed::GetPrompt => ("name", local),
         Routed::ReadResource | Routed::GetSkill | Routed::ReadDirectory => ("uri", local),

@@ -18,7 +18,7 @@ use super::callback::Callback;
 use super::challenge::Challenge;
 use super::connect::Pending;
 use super::discovery::Server;
-use super::grant::{Grant, Kept, now};
+use super::grant::{Kept, now};
 use super::grants;
 use super::holding::{Holding, LOOK};
 use super::turn::Turn;
@@ -48,10 +48,16 @@ pub(in super::super) async fn send<R: Head, F: Future<Output = Result<R, Failure
     authorizer: Option<&Arc<Authorizer>>,
     attempt: impl Fn(Option<HeaderValue>) -> F,
 ) -> Result<R, Failure> {
-    match authorizer {
-        // In a box: a call without tokens needs no room for it.
-        Some(authorizer) => Box::pin(authorizer.send(attempt)).await,
-        None => attempt(None).await,
+    let Some(authorizer) = authorizer else { return attempt(None).await };
+    // In boxes: most requests go through with the token there is, or need none.
+    let kept = match authorizer.lasting() {
+        Some(kept) => kept,
+        None => Box::pin(authorizer.current()).await,
+    };
+    let response = attempt(kept.header()).await?;
+    match authorizer.challenge_in(&response) {
+        None => Ok(response),
+        Some(challenge) => Box::pin(authorizer.insist(kept, challenge, attempt)).await,
     }
 }
 
@@ -151,36 +157,56 @@ impl Authorizer {
         }
     }
 
-    async fn send<R: Head, F: Future<Output = Result<R, Failure>>>(
+    /// Sends a request again that was refused, with what the refusals ask for.
+    async fn insist<R: Head, F: Future<Output = Result<R, Failure>>>(
         self: &Arc<Self>,
+        mut kept: Arc<Kept>,
+        mut challenge: Challenge,
         attempt: impl Fn(Option<HeaderValue>) -> F,
     ) -> Result<R, Failure> {
-        let mut renewed = false;
-        for _ in 0..=RETRIES {
-            let kept = self.current().await;
-            let grant = kept.grant.as_ref();
-            let response = attempt(grant.and_then(Grant::header)).await?;
-            let (status, headers) = response.head();
-            let Some(challenge) = Challenge::read(status, headers, &self.url) else {
-                *self.waits.lock() = None;
-                return Ok(response);
-            };
-            // A token that was made for this request and is refused: another one would be, too.
-            if renewed && matches!(challenge, Challenge::Token(_)) {
+        for left in (0..=RETRIES).rev() {
+            let used = kept.grant.as_ref().map(|grant| grant.access_token.clone());
+            self.renew(used, Some(challenge)).await.map_err(|error| self.give_up(&error))?;
+            if left == 0 {
                 break;
             }
-            renewed = true;
-            let used = grant.map(|grant| grant.access_token.clone());
-            self.renew(used, Some(challenge)).await.map_err(|error| self.give_up(&error))?;
+            kept = self.current().await;
+            let response = attempt(kept.header()).await?;
+            challenge = match self.challenge_in(&response) {
+                None => return Ok(response),
+                // A token that was made for this request and is refused: another one would be, too.
+                Some(Challenge::Token(_)) => break,
+                Some(challenge) => challenge,
+            };
         }
         Err(self.give_up(&self.not_connected()))
+    }
+
+    /// What the backend wants before it answers; whoever is let in waits for nobody.
+    fn challenge_in(&self, response: &impl Head) -> Option<Challenge> {
+        let (status, headers) = response.head();
+        let challenge = Challenge::read(status, headers, &self.url);
+        if challenge.is_none() {
+            *self.waits.lock() = None;
+        }
+        challenge
+    }
+
+    /// What to send as it is, unless it ends soon.
+    fn lasting(&self) -> Option<Arc<Kept>> {
+        let kept = self.holding.kept();
+        let is_ending = kept.grant.as_ref().is_some_and(|grant| grant.is_ending(now()));
+        (!is_ending).then_some(kept)
     }
 
     /// What to send: renewed if it ends soon. A token that cannot be renewed is sent as it is: the backend
     /// may know better when it ends.
     async fn current(self: &Arc<Self>) -> Arc<Kept> {
+        if let Some(kept) = self.lasting() {
+            return kept;
+        }
         let kept = self.holding.kept();
-        let Some(grant) = kept.grant.as_ref().filter(|grant| grant.is_ending(now())) else { return kept };
+        let Some(grant) = kept.grant.as_ref() else { return kept };
         if grant.refresh_token.is_none() && self.is_person() {
             return kept;
         }

@@ -24,6 +24,13 @@ pub(super) struct Kept {
     pub wanted: Vec<String>,
 }
 
+impl Kept {
+    /// The value of `Authorization`, if there is a grant.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        self.grant.as_ref().and_then(Grant::header)
+    }
+}
+
 /// The gateway, as one authorization server knows it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Client {

@@ -22,4 +22,4 @@ pub use raw::RawJson;
 pub(super) use members::{Outline, Place, salvage};
 pub(super) use reader::{Fault, Flaw, read_object};
 pub(super) use strings::{closing_quote, text_of};
-pub(super) use writer::Writer;
+pub(super) use writer::{Writer, put_text};

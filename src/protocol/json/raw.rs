@@ -5,13 +5,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::members::{Members, Outline, Place, Places};
 use super::strings::{spells, text_of};
+use super::writer::put_text;
 
 /// One valid JSON value as text: cheap to clone, never re-spelt.
 #[derive(Clone)]
@@ -43,15 +44,10 @@ impl RawJson {
     }
 
     /// The string `text`, spelt.
-    pub(in crate::protocol) fn of_text(text: &str) -> Self {
-        if text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) {
-            return Self::of(text);
-        }
-        let mut spelt = Vec::with_capacity(text.len() + 2);
-        spelt.push(b'"');
-        spelt.extend_from_slice(text.as_bytes());
-        spelt.push(b'"');
-        Self::authored(spelt.into())
+    pub fn of_text(text: &str) -> Self {
+        let mut spelt = BytesMut::with_capacity(text.len() + 2);
+        put_text(&mut spelt, text);
+        Self::authored(spelt.freeze())
     }
 
     /// Keeps `text` without looking: for what the gateway put together from values already checked.
@@ -147,6 +143,11 @@ impl RawJson {
             Some(outline) => Places::Noted(outline.iter()),
             None => Places::Sought(Members::of(&self.text)),
         }
+    }
+
+    /// The value that `part`, borrowed from this one, is.
+    pub(in crate::protocol) fn sharing(&self, part: &[u8]) -> RawJson {
+        Self::authored(self.text.slice_ref(part))
     }
 
     pub(super) fn part(&self, place: Range<usize>) -> RawJson {

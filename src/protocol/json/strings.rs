@@ -11,6 +11,9 @@ pub(in crate::protocol) fn closing_quote(text: &[u8], start: usize) -> Option<us
     let mut at = start;
     loop {
         at = next_quote(text, at)?;
+        if at == start || text[at - 1] != b'\\' {
+            return Some(at);
+        }
         // Escapes are not looked at one by one: prose is full of line breaks, and quotes are few.
         let backslashes = text[start..at].iter().rev().take_while(|byte| **byte == b'\\').count();
         if backslashes.is_multiple_of(2) {
@@ -24,7 +27,7 @@ fn next_quote(text: &[u8], mut at: usize) -> Option<usize> {
     // Most strings are keys and other short ones, over before a vectorised search has begun.
     for _ in 0..SHORT {
         let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) else { break };
-        let found = quotes(u64::from_le_bytes(*word));
+        let found = marked(*word, b'"');
         if found != 0 {
             return Some(at + found.trailing_zeros() as usize / 8);
         }
@@ -33,11 +36,11 @@ fn next_quote(text: &[u8], mut at: usize) -> Option<usize> {
     Some(at + memchr::memchr(b'"', text.get(at..)?)?)
 }
 
-/// Marks the first of eight bytes that is a quote; nothing before it is marked.
-fn quotes(word: u64) -> u64 {
+/// Marks the first of eight bytes that is `sought`; nothing before it is marked.
+fn marked(word: [u8; 8], sought: u8) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let zero_at_quote = word ^ u64::from_ne_bytes([b'"'; 8]);
-    zero_at_quote.wrapping_sub(ONES) & !zero_at_quote & (ONES << 7)
+    let zero_where_found = u64::from_le_bytes(word) ^ u64::from_ne_bytes([sought; 8]);
+    zero_where_found.wrapping_sub(ONES) & !zero_where_found & (ONES << 7)
 }
 
 /// The string that `raw` spells; `None` if it spells something else.
@@ -56,16 +59,26 @@ fn inner(raw: &[u8]) -> Option<&[u8]> {
 
 /// Whether `raw`, a string with its quotes, spells `text`.
 pub(super) fn spells(raw: &[u8], text: &str) -> bool {
-    // An escape is longer than what it stands for.
-    match raw.len().saturating_sub(2).cmp(&text.len()) {
+    let (Some(inner), text) = (inner(raw), text.as_bytes()) else { return false };
+    // An escape is longer than what it stands for, and where the first letter is none, it is the text's.
+    match inner.len().cmp(&text.len()) {
         Ordering::Less => false,
-        Ordering::Equal => inner(raw) == Some(text.as_bytes()) && !has_escape(raw),
-        Ordering::Greater => has_escape(raw) && text_of(raw).is_some_and(|own| own == text),
+        Ordering::Equal => inner == text && !has_escape(text),
+        Ordering::Greater => {
+            (inner.starts_with(b"\\") || inner.first() == text.first())
+                && has_escape(inner)
+                && text_of(raw).is_some_and(|own| own.as_bytes() == text)
+        }
     }
 }
 
 pub(super) fn has_escape(text: &[u8]) -> bool {
-    memchr::memchr(b'\\', text).is_some()
+    // Keys are over before a vectorised search has begun.
+    let (words, rest) = text.as_chunks();
+    if words.len() > SHORT {
+        return memchr::memchr(b'\\', text).is_some();
+    }
+    words.iter().any(|word| marked(*word, b'\\') != 0) || rest.contains(&b'\\')
 }
 
 #[cfg(test)]

@@ -49,3 +49,13 @@ impl Writer {
         }
     }
 }
+
+/// Writes the string `text`.
+pub(in crate::protocol) fn put_text(out: &mut BytesMut, text: &str) {
+    if text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) {
+        return out.put_slice(RawJson::of(text).as_bytes());
+    }
+    out.put_u8(b'"');
+    out.put_slice(text.as_bytes());
+    out.put_u8(b'"');
+}
