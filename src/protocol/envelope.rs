@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::json::{Fault, Flaw, Outline, Place, read_object, salvage, text_of};
+use super::json::{Fault, Flaw, Outline, Place, read_object, salvage, unescaped};
 use super::{RawJson, RpcError, guard};
 
 /// A request's id, as it was spelt: a string or a number.
@@ -16,7 +16,7 @@ pub struct Id(RawJson);
 impl Id {
     /// An id the gateway gives out itself.
     pub fn number(number: u64) -> Self {
-        Self(RawJson::of(&number))
+        Self(RawJson::authored(number.to_string().into()))
     }
 
     /// The id that `raw` spells.
@@ -126,13 +126,13 @@ impl Wire {
 
     fn note(&mut self, text: &[u8], Place { key, value }: Place, outline: Option<Outline>) {
         let at = key.start;
-        let slot = match text_of(&text[key]).as_deref() {
-            Some("jsonrpc") => &mut self.jsonrpc,
-            Some("id") => &mut self.id,
-            Some("method") => &mut self.method,
-            Some("params") => &mut self.params,
-            Some("result") => &mut self.result,
-            Some("error") => &mut self.error,
+        let slot = match unescaped(&text[key]).as_deref() {
+            Some(b"jsonrpc") => &mut self.jsonrpc,
+            Some(b"id") => &mut self.id,
+            Some(b"method") => &mut self.method,
+            Some(b"params") => &mut self.params,
+            Some(b"result") => &mut self.result,
+            Some(b"error") => &mut self.error,
             _ => return,
         };
         if slot.replace(Part { at: value, outline }).is_some() {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::json::{Writer, text_of};
+use super::json::{Writer, text_of, unescaped};
 use super::trace::{self, TraceContext};
 use super::{LogLevel, RawJson, Revision};
 
@@ -133,20 +133,18 @@ const ROOM: usize = 256;
 
 /// Whether what stands at `key`, spelt, means nothing behind this hop or was read and judged.
 fn is_written_anew(key: &[u8]) -> bool {
-    text_of(key).is_some_and(|key| {
-        matches!(
-            &*key,
-            key::PROTOCOL_VERSION
-                | key::CLIENT_CAPABILITIES
-                | key::CLIENT_INFO
-                | key::LOG_LEVEL
-                | key::RELATED_TASK
-                | key::PROGRESS_TOKEN
-                | trace::PARENT
-                | trace::STATE
-                | trace::BAGGAGE
-        )
-    })
+    const KEYS: [&str; 9] = [
+        key::PROTOCOL_VERSION,
+        key::CLIENT_CAPABILITIES,
+        key::CLIENT_INFO,
+        key::LOG_LEVEL,
+        key::RELATED_TASK,
+        key::PROGRESS_TOKEN,
+        trace::PARENT,
+        trace::STATE,
+        trace::BAGGAGE,
+    ];
+    unescaped(key).is_some_and(|key| KEYS.iter().any(|known| known.as_bytes() == &*key))
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ pub fn of_task(id: &RawJson) -> Object {
 /// `holder` without the word in its `_meta` that ties it to a task of 2025-11-25.
 pub fn untied(holder: RawJson) -> RawJson {
     let meta = holder.get("_meta").filter(|meta| meta.get(meta_key::RELATED_TASK).is_some());
-    let parts = meta.and_then(|meta| Object::parse(&meta)).zip(Object::parse(&holder));
+    let parts = meta.and_then(|meta| Object::parse(&meta).zip(Object::parse(&holder)));
     let Some((mut meta, mut object)) = parts else { return holder };
     meta.remove(meta_key::RELATED_TASK);
     if meta.is_empty() {

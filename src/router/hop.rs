@@ -74,8 +74,11 @@ pub(super) fn notification(name: &str, params: Option<RawJson>, caller: &Caller)
     let params = params?;
     match name {
         method::PROGRESS => {
-            let token = caller.progress_token.clone()?;
-            let params = Object::parse(&params)?.changed(&[(meta_key::PROGRESS_TOKEN, Some(token))]);
+            let token = caller.progress_token.as_ref()?;
+            // On a request's own stream it is known what progress is about, even if the backend does not say.
+            let told =
+                || Some(Object::parse(&params)?.changed(&[(meta_key::PROGRESS_TOKEN, Some(token.clone()))]));
+            let params = params.with(meta_key::PROGRESS_TOKEN, token).or_else(told)?;
             Some(Event::Notification { method: method::PROGRESS, params })
         }
         method::MESSAGE => {

@@ -68,10 +68,9 @@ pub(super) fn begin(
 }
 
 fn supported(version: &str) -> Result<Revision, RpcError> {
-    let supported = answers::modern_versions();
-    Revision::parse(version).filter(|revision| supported.contains(&revision.as_str())).ok_or_else(|| {
+    Revision::parse(version).filter(|revision| revision.era() == Era::Modern).ok_or_else(|| {
         RpcError::new(code::UNSUPPORTED_VERSION, "the protocol version is not spoken here")
-            .with_data(json!({"supported": supported, "requested": version}))
+            .with_data(json!({"supported": answers::modern_versions(), "requested": version}))
     })
 }
 

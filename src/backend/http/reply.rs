@@ -21,6 +21,7 @@ use super::client::Response;
 use super::resume::Resume;
 use super::status::refusal;
 
+const EVENT_STREAM: &str = "text/event-stream";
 /// Most of a refusal's body that is read.
 const REFUSAL_BYTES: usize = 64 * 1024;
 
@@ -285,7 +286,8 @@ async fn beside(aside: &mut Option<mpsc::Receiver<WireEvent>>) -> WireEvent {
 
 pub(in super::super) fn is_event_stream(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
+    let kind = content_type.trim_start().get(..EVENT_STREAM.len());
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
 /// Progress and log messages on a request's own stream are about that request.

@@ -21,5 +21,5 @@ pub use raw::RawJson;
 
 pub(super) use members::{Outline, Place, salvage};
 pub(super) use reader::{Fault, Flaw, read_object};
-pub(super) use strings::{closing_quote, text_of};
+pub(super) use strings::{closing_quote, text_of, unescaped};
 pub(super) use writer::{Writer, put_text};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -154,6 +154,20 @@ impl RawJson {
         Self::authored(self.text.slice(place))
     }
 
+    /// This object with another `value` wherever it has a member `key`, and every other byte as it is; `None` if it
+    /// has none.
+    pub fn with(&self, key: &str, value: &RawJson) -> Option<RawJson> {
+        let mut text = BytesMut::with_capacity(self.len() + value.len());
+        let mut done = 0;
+        for place in self.places().filter(|place| spells(&self.text[place.key.clone()], key)) {
+            text.put_slice(&self.text[done..place.value.start]);
+            text.put_slice(value.as_bytes());
+            done = place.value.end;
+        }
+        text.put_slice(&self.text[done..]);
+        (done > 0).then(|| Self::authored(text.freeze()))
+    }
+
     /// The elements of this array; none if it is no array.
     pub fn elements(&self) -> Vec<RawJson> {
         serde_json::from_slice::<Vec<&RawValue>>(&self.text)
@@ -211,6 +225,14 @@ mod tests {
     #[test]
     fn debug_never_shows_a_payload() {
         assert_eq!(format!("{:?}", raw(r#""secret""#)), "RawJson(8 bytes)");
+    }
+
+    #[test]
+    fn another_value_stands_wherever_the_old_one_did_and_nothing_else_moves() {
+        let text = r#"{ "a" : 1 , "b":{"a":2}, "\u0061":"x" }"#;
+        let changed = raw(text).with("a", &raw("[3]")).unwrap();
+        assert_eq!(changed.as_str(), r#"{ "a" : [3] , "b":{"a":2}, "\u0061":[3] }"#);
+        assert_eq!(raw(text).with("c", &raw("3")), None);
     }
 
     #[test]

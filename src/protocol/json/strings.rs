@@ -45,11 +45,19 @@ fn marked(word: [u8; 8], sought: u8) -> u64 {
 
 /// The string that `raw` spells; `None` if it spells something else.
 pub(in crate::protocol) fn text_of(raw: &[u8]) -> Option<Cow<'_, str>> {
+    match unescaped(raw)? {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    }
+}
+
+/// Its bytes, for who only compares them.
+pub(in crate::protocol) fn unescaped(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inner = inner(raw)?;
     if has_escape(inner) {
-        return serde_json::from_slice::<String>(raw).ok().map(Cow::Owned);
+        return serde_json::from_slice::<String>(raw).ok().map(|text| Cow::Owned(text.into_bytes()));
     }
-    std::str::from_utf8(inner).ok().map(Cow::Borrowed)
+    Some(Cow::Borrowed(inner))
 }
 
 /// What stands between a string's quotes.
@@ -67,7 +75,7 @@ pub(super) fn spells(raw: &[u8], text: &str) -> bool {
         Ordering::Greater => {
             (inner.starts_with(b"\\") || inner.first() == text.first())
                 && has_escape(inner)
-                && text_of(raw).is_some_and(|own| own.as_bytes() == text)
+                && unescaped(raw).is_some_and(|own| *own == *text)
         }
     }
 }
