@@ -130,8 +130,8 @@ impl Call {
 
     /// Asks how its task stands once more, where that tells whether it goes on.
     fn looks_again(&mut self) -> bool {
-        let is_late = self.deadline >= self.last;
-        let Some((method, params)) = self.task.look_again().filter(|_| !is_late) else { return false };
+        let is_last = self.deadline >= self.last;
+        let Some((method, params)) = self.task.look_again().filter(|_| !is_last) else { return false };
         self.reply = None;
         self.outgoing = Outgoing::new(self.backend.ids.next(), method, Some(params));
         self.not_before = None;
@@ -173,6 +173,11 @@ impl Call {
     /// Gives its place to another call, because it waits for its client.
     pub fn step_aside(&mut self) {
         self.place = None;
+    }
+
+    /// Whether it has taken as long as it may, whatever its client does.
+    pub fn is_late(&self) -> bool {
+        Instant::now() >= self.last
     }
 
     /// What is sent asks for a task, or allows one.

@@ -199,7 +199,7 @@ impl Driver {
             calling.call.respond(&question.id, &Ok(response));
             false
         });
-        if !asked.is_empty() {
+        if !asked.is_empty() && !calling.call.is_late() {
             return Some(self.park_asked(calling, asked));
         }
         self.stage = Stage::Calling(calling);
