@@ -13,7 +13,7 @@
 //! | `establish.rs` | how does a connection come about? |
 //! | `handshake.rs` | which era does the server speak? |
 //! | `connection.rs` | what can be asked of a connected server? |
-//! | `offer.rs` | what does it offer, all pages of it? |
+//! | `offer.rs`, `pace.rs` | what does it offer, all pages of it, and how soon is it asked again? |
 //! | `watched.rs` | which of its resources do clients watch? |
 //! | `listen.rs`, `subscribe.rs` | how does it learn that, in each era? |
 //! | `reopen.rs` | how long until a stream that ended is opened again? |
@@ -64,6 +64,7 @@ mod marks;
 mod oauth;
 mod offer;
 mod own;
+mod pace;
 mod pipe;
 mod places;
 mod pool;

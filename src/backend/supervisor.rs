@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::protocol::{ClientCapabilities, Era};
@@ -15,6 +15,7 @@ use super::connection::{Connection, Established};
 use super::establish::{Attempt, EXIT_STATUS};
 use super::handshake::Refusal;
 use super::offer::fetch;
+use super::pace::Pace;
 use super::state::Ready;
 use super::{Backend, Failure, State};
 
@@ -195,14 +196,19 @@ impl Supervisor {
 
     async fn watch(&self, connection: &Connection, mut child: Option<&mut Child>) -> String {
         let mut refresh = ticks(self.refresh);
-        let mut health = ticks(HEALTH);
+        let (mut health, mut pace) = (ticks(HEALTH), Pace::default());
+        let mut due = None;
         loop {
             let checked = tokio::select! {
                 reason = connection.signals().lost() => return reason,
                 reason = ended(&mut child) => return reason,
                 () = self.stop.cancelled() => return "the gateway is stopping".to_owned(),
-                () = connection.signals().changed() => {
-                    sleep(DEBOUNCE).await;
+                () = connection.signals().changed(), if due.is_none() => {
+                    due = Some(pace.next(Instant::now() + DEBOUNCE));
+                    continue;
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    due = None;
                     self.fetch(connection).await
                 }
                 _ = refresh.tick() => self.fetch(connection).await,
