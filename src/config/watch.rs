@@ -5,6 +5,8 @@
 //! finds what no event told of (network file systems, watches that ran out).
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,11 +153,22 @@ fn directories(file: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// What a file holds, if it is one that would be read: anything but a regular file may have no end.
+fn held(file: &Path) -> Option<Vec<u8>> {
+    // Asked first: who opens a pipe waits for its other end.
+    if !std::fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
+    let mut held = Vec::new();
+    File::open(file).ok()?.take(super::MAX_FILE + 1).read_to_end(&mut held).ok()?;
+    Some(held)
+}
+
 /// A digest of what the files hold. One that cannot be read counts as that.
 fn fingerprint(files: &BTreeSet<PathBuf>) -> Vec<u8> {
     let mut digest = Context::new(&SHA256);
     for file in files {
-        let held = std::fs::read(file).ok();
+        let held = held(file);
         digest.update(&[u8::from(held.is_some())]);
         digest.update(&held.as_ref().map_or(0, Vec::len).to_le_bytes());
         digest.update(&held.unwrap_or_default());
@@ -208,6 +221,17 @@ mod tests {
         });
         assert_eq!((read.as_str(), reads), ("broken", 2));
         fs::write(&file, "good").unwrap();
+        is_seen(&mut watch).await;
+    }
+
+    #[tokio::test]
+    async fn what_has_no_end_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let secret = directory.path().join("secret");
+        symlink("/dev/zero", &secret).unwrap();
+        let mut watch = Watch::new([secret.clone()].into());
+        fs::write(directory.path().join("new"), "1").unwrap();
+        fs::rename(directory.path().join("new"), &secret).unwrap();
         is_seen(&mut watch).await;
     }
 
