@@ -15,6 +15,9 @@ use super::wire::WireEvent;
 
 const UPDATE: &str = "tasks/update";
 
+/// What a task may ask in all its life.
+const QUESTIONS: usize = 256;
+
 /// A task under way.
 #[derive(Debug)]
 pub(super) struct Followed {
@@ -65,9 +68,7 @@ impl Followed {
             None if is_told => self.ask_again(standing),
             None => Next::Gone(Failure::malformed("the backend does not say how its task stands")),
             Some(Status::Working) => self.ask_again(standing),
-            Some(Status::InputRequired) if self.has_news(&standing) => Next::Questions { standing },
-            // It has its answers and did not look at them yet.
-            Some(Status::InputRequired) => self.ask_again(standing),
+            Some(Status::InputRequired) => self.asks(standing),
             Some(Status::Ended) => ended(&standing),
             Some(Status::Cancelled) => Next::Gone(cancelled(&standing)),
         }
@@ -92,13 +93,24 @@ impl Followed {
         Next::Ask { standing, method: GET, params: self.params().to_json(), after }
     }
 
-    /// Notes the questions that were not there before.
+    fn asks(&mut self, standing: RawJson) -> Next {
+        match self.has_news(&standing) {
+            _ if self.seen.len() > QUESTIONS => Next::Gone(Failure::malformed(format!(
+                "the backend's task asked more than {QUESTIONS} things"
+            ))),
+            true => Next::Questions { standing },
+            // It has its answers and did not look at them yet.
+            false => self.ask_again(standing),
+        }
+    }
+
+    /// Notes the questions that were not there before, and no more of them than are too many.
     fn has_news(&mut self, standing: &RawJson) -> bool {
         let requests = standing.get("inputRequests").and_then(|requests| Object::parse(&requests));
         for (key, request) in requests.iter().flat_map(Object::members) {
             let method = request.get("method").and_then(|method| method.to::<String>());
             let Some((id, method)) = Id::new(RawJson::of(&*key)).zip(method) else { continue };
-            if self.seen.insert(key.to_string()) {
+            if self.seen.len() <= QUESTIONS && self.seen.insert(key.to_string()) {
                 self.open.insert(key.into_owned(), method.clone());
                 self.waiting.push_back(WireEvent::Question { id, method, params: request.get("params") });
             }
@@ -213,6 +225,15 @@ mod tests {
         }
         assert!(matches!(task.stands(asking(&["b", "c"])), Next::Questions { .. }));
         assert_eq!(asked(&mut task).raw().as_str(), r#""c""#);
+    }
+
+    #[test]
+    fn a_task_that_asks_for_ever_is_given_up() {
+        let mut task = followed();
+        let more = |n: usize| asking(&[format!("k{n}").as_str(), format!("l{n}").as_str()]);
+        let asked = (0..1000).take_while(|n| matches!(task.stands(more(*n)), Next::Questions { .. })).count();
+        assert_eq!(asked, QUESTIONS / 2);
+        assert!(matches!(task.stands(more(1000)), Next::Gone(_)) && task.waiting.len() <= QUESTIONS + 1);
     }
 
     #[test]
