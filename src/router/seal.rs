@@ -17,8 +17,9 @@ use crate::units::seconds_since_1970 as now;
 /// Bound into every sealed text: one made for another purpose does not open.
 const PURPOSE: &[u8] = b"switchyard request state 1";
 
-/// Longest sealed text that is looked at, in bytes.
-const MAX_SEALED: usize = 256 * 1024;
+/// Longest sealed text that is looked at, in bytes: above what a body may hold unless an operator allows more, because
+/// what a backend gives its clients to keep may be long.
+const MAX_SEALED: usize = 8 * 1024 * 1024;
 
 /// Seals with the first key and opens with any, so that keys can be rotated and shared by replicas.
 #[derive(Debug)]
@@ -130,6 +131,14 @@ mod tests {
             assert!(sealer.open::<String>(&String::from_utf8(altered).unwrap()).is_none());
         }
         assert!(sealer.open::<String>("").is_none() && sealer.open::<String>("é").is_none());
+    }
+
+    #[test]
+    fn what_a_backend_wants_kept_opens_however_long_it_is() {
+        let sealer = Sealer::new(&[]).unwrap();
+        let long = Sealed { content: "\"".repeat(1024 * 1024), ..sealed(60) };
+        let text = sealer.seal(&long).unwrap();
+        assert_eq!(sealer.open::<String>(&text).unwrap().content, long.content);
     }
 
     #[test]
