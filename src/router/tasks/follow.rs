@@ -8,11 +8,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::time::sleep_until;
 
 use crate::backend::{CallEvent, Failure, FailureKind, Sent};
+use crate::budget;
 use crate::protocol::{ClientCapabilities, Object, RawJson, Routed, RpcError};
 use crate::telemetry::Outcome;
 
 use super::super::account::Account;
 use super::super::answer::outcome_of;
+use super::super::convert;
 use super::super::driver::{Calling, Driver, Stage};
 use super::super::exchange::Event;
 use super::super::failure::CallFailure;
@@ -80,16 +82,21 @@ impl Driver {
                 task.cancel();
                 Ok(RawJson::empty_object())
             }
-            _ => {
-                let standing = task.shown(shown).to_json();
-                Ok(super::super::convert::result(
-                    &self.router.catalog(),
-                    &task.route,
-                    &self.inbound,
-                    standing,
-                ))
-            }
+            _ => self.standing(&task, shown),
         }
+    }
+
+    /// How a task stands. What it came to is written anew for each who asks, however often: where there is no room
+    /// for that, it can be asked for again.
+    fn standing(&self, task: &HeldTask, shown: &str) -> Result<RawJson, RpcError> {
+        let mut room = budget::Held::default();
+        if !room.cover(task.size()) {
+            let message = "the gateway holds as much of large messages as it may; ask again later";
+            return Err(RpcError::internal(message));
+        }
+        let standing = task.shown(shown).to_json();
+        let read = convert::result(&self.router.catalog(), &task.route, &self.inbound, standing);
+        Ok(RawJson::authored(room.keep(read.into_bytes())))
     }
 }
 

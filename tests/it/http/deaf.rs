@@ -109,3 +109,39 @@ async fn an_answer_that_was_changed_for_its_client_is_counted_like_what_it_was_m
     let request = client.request("1", "resources/read", &format!(r#""uri":"{uri}""#), "");
     fills_the_memory(&program, &client, request).await;
 }
+
+/// A backend of 2025-11-25 whose only tool runs as a task that is over at once.
+fn as_a_task(asked: &Asked) -> Option<Answer> {
+    const INITIALIZED: &str = r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"tasks":{"requests":{"tools":{"call":{}}}}},"serverInfo":{"name":"raw","version":"1"}}"#;
+    Some(Answer::Result(match asked.message.method.as_str() {
+        "initialize" => INITIALIZED.to_owned(),
+        "tools/call" => r#"{"task":{"taskId":"t1","status":"completed"}}"#.to_owned(),
+        "tasks/result" => format!(r#"{{"content":[],"long":"{}"}}"#, "x".repeat(LARGE)),
+        _ => return None,
+    }))
+}
+
+#[tokio::test]
+async fn what_a_task_came_to_is_counted_while_it_is_on_its_way_and_not_while_it_is_kept() {
+    const TASKS: &str =
+        r#"[{"name":"one","inputSchema":{"type":"object"},"execution":{"taskSupport":"required"}}]"#;
+    let raw = RawBackend::start(Speaks::Legacy, TASKS, as_a_task).await;
+    let program = serving(&raw).await;
+    let client = program.modern().able(r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#);
+    let created = eventually("a task", async || {
+        let created = client.call("raw__one", "{}").await;
+        created.result_of("taskId").is_some().then_some(created)
+    })
+    .await;
+    let task = format!(r#""taskId":{}"#, created.result_of("taskId").unwrap());
+    eventually("its end", async || {
+        let status = client.ask("tasks/get", &task).await.result_of("status");
+        (status.as_deref() == Some(r#""completed""#)).then_some(())
+    })
+    .await;
+    eventually("room beside it", async || {
+        (status_of_a_large_body(&program.url).await == Some(400)).then_some(())
+    })
+    .await;
+    fills_the_memory(&program, &client, client.request("1", "tasks/get", &task, "")).await;
+}
