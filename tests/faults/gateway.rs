@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::process::signal;
 
 /// For the gateway to say where it listens, or to end.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Lines of its log that are kept to explain a failure.
 const LOG_LINES: usize = 2_000;
 
@@ -54,7 +54,7 @@ impl Gateway {
         tokio::spawn(keep(child.stderr.take().unwrap(), Arc::clone(&log)));
         let url = said(&log, "endpoint").await;
         let operators = said(&log, "status").await.trim_end_matches("/status").to_owned();
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
         Self { child, log, url, operators, http }
     }
 

@@ -40,7 +40,7 @@ struct Outcome {
 
 /// Runs all of them.
 pub(crate) async fn run(plan: &Plan, report: &mut Report) {
-    let yard = Yard::start(&plan.binary).await;
+    let yard = Yard::start_patient(&plan.binary).await;
     report.section(
         "Who holds too much",
         "Memory of the gateway above what it was before; the other backends are called all the time.",
@@ -86,7 +86,7 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
 async fn watched(plan: &Plan, yard: &Yard, calm: &[usize], work: impl Future<Output = ()>) -> (u64, Tally) {
     let _ = yard.gateway.all_well(HEALING).await;
     let before = resident_kib(yard.gateway.pid());
-    let load = yard.load_of(calm, plan.rate);
+    let load = yard.load_of(calm, plan.rate());
     let mut most = before;
     let mut work = std::pin::pin!(work);
     loop {

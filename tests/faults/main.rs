@@ -66,15 +66,19 @@ struct Plan {
     /// Also run for this long under load, faults and reloads
     #[arg(long)]
     soak: Option<humantime::Duration>,
-    /// Calls a second to each backend
-    #[arg(long, default_value_t = 60)]
-    rate: u32,
+    /// Calls a second to each backend; 60, or 20 of a quick run, which may have little of the machine
+    #[arg(long)]
+    rate: Option<u32>,
     /// Of the random choices
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
 impl Plan {
+    fn rate(&self) -> u32 {
+        self.rate.unwrap_or(if self.quick { 20 } else { 60 })
+    }
+
     fn wants(&self, name: &str) -> bool {
         self.only.as_deref().is_none_or(|part| name.contains(part))
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
-/// For the guardian, which looks for leftovers once the gateway has ended, and then ends too.
-const GUARDIAN: Duration = Duration::from_secs(2);
+/// For what ends to be gone: the guardian looks for leftovers once the gateway has ended, and then ends too; a child is
+/// told to end before it is made to.
+const GONE: Duration = Duration::from_secs(20);
 /// The kernel's ticks in a second, as Linux shows times of processes to everybody.
 const TICKS: u64 = 100;
 
@@ -35,6 +36,19 @@ pub(crate) fn descendants(root: u32) -> (Vec<u32>, usize) {
     (found, zombies)
 }
 
+/// How many processes descend from `root`, and how many of them wait to be reaped, once they are no more than `wanted`
+/// and none waits, or do not become so.
+pub(crate) async fn settled(root: u32, wanted: usize) -> (usize, usize) {
+    let deadline = Instant::now() + GONE;
+    loop {
+        let (found, zombies) = descendants(root);
+        if (found.len() <= wanted && zombies == 0) || Instant::now() > deadline {
+            return (found.len(), zombies);
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 fn children(parent: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
@@ -52,7 +66,7 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 
 /// How many of these processes live on, though what ended had time to take them along.
 pub(crate) async fn left_of(processes: &[u32]) -> usize {
-    let deadline = Instant::now() + GUARDIAN;
+    let deadline = Instant::now() + GONE;
     loop {
         let left = processes.iter().filter(|pid| is_alive(**pid)).count();
         if left == 0 || Instant::now() > deadline {

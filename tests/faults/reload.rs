@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::yard::Yard;
 
 /// For one file to be read and applied, or refused.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The backend whose settings change.
 const ALTERED: usize = 4;
 /// What may be wrong with a file; `{n}` makes each of them another file.
@@ -32,7 +32,7 @@ const BROKEN: [&str; 10] = [
 
 /// Runs both: good files, then broken ones.
 pub(crate) async fn run(plan: &Plan, report: &mut Report) {
-    let yard = Yard::start(&plan.binary).await;
+    let yard = Yard::start_patient(&plan.binary).await;
     report.section(
         "Reloads under load",
         "Each file adds, removes or alters a backend; or is broken in one of ten ways.",
@@ -47,7 +47,7 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
     let untouched: Vec<_> = (0..yard.peers.len()).filter(|index| *index != ALTERED).collect();
     let (good, broken) = if plan.quick { (10, 10) } else { (100, 50) };
 
-    let load = yard.load_of(&untouched, plan.rate);
+    let load = yard.load_of(&untouched, plan.rate());
     let mut applied = 0;
     for turn in 0..good {
         applied += usize::from(reload(&yard, turn).await);
@@ -64,7 +64,7 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
     let measured = format!("{} of {} answered", tally.ok, tally.sent);
     report.bar(Bar::new("reloads", "0 errors on untouched backends", measured, tally.ok == tally.sent));
 
-    let load = yard.load(plan.rate);
+    let load = yard.load(plan.rate());
     let before = config(&yard).await["generation"].clone();
     let mut refused = 0;
     for turn in 0..broken {

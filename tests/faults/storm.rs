@@ -32,7 +32,7 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
     let mut yard = Yard::start(&plan.binary).await;
     let processes = process::descendants(yard.gateway.pid()).0.len();
     let memory = process::resident_kib(yard.gateway.pid());
-    let load = yard.load(plan.rate);
+    let load = yard.load(plan.rate());
     let count = if plan.quick { 100 } else { 1_000 };
     let began = Instant::now();
     blow(&yard, count, plan.seed).await;
@@ -40,7 +40,7 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
     let calmed = yard.gateway.all_well(HEALING).await;
     let samples = load.finish().await;
     let (tally, (ran, again)) = (Tally::of(&samples), yard.ran());
-    let (left, zombies) = process::descendants(yard.gateway.pid());
+    let (left, zombies) = process::settled(yard.gateway.pid(), processes).await;
     let panics = yard.gateway.metric("switchyard_panics_total").await;
     let is_running = yard.gateway.is_running();
 
@@ -86,8 +86,8 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
         ),
         (
             "no process left over",
-            format!("{processes} → {}, {zombies} zombies", left.len()),
-            left.len() <= processes && zombies == 0,
+            format!("{processes} → {left}, {zombies} zombies"),
+            left <= processes && zombies == 0,
         ),
         ("memory ≤ 64 MiB more", format!("{memory} → {after} KiB"), after < memory + 64 * 1024),
     ] {

@@ -14,8 +14,12 @@ use crate::yard::Yard;
 
 /// Between two upgrades.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Of each connection kind.
+/// Of each connection kind; less in a quick run, whose clients may have so little of the machine that a second passes
+/// between a connection and its first request.
 const RATE: u32 = 30;
+const QUICK_RATE: u32 = 5;
+/// A gateway that drains closes what was silent for a second; a request that is sent as it does reaches nobody.
+const IDLE: Duration = Duration::from_millis(300);
 
 /// What became of the processes that were replaced.
 #[derive(Default)]
@@ -27,9 +31,9 @@ struct Replaced {
 
 /// Runs it.
 pub(crate) async fn run(plan: &Plan, report: &mut Report) {
-    let count = if plan.quick { 3 } else { 20 };
-    let mut yard = Yard::start(&plan.binary).await;
-    let (kept, unpooled) = (yard.load(RATE), yard.load_unpooled(RATE).await);
+    let (count, rate) = if plan.quick { (3, QUICK_RATE) } else { (20, RATE) };
+    let mut yard = Yard::start_patient(&plan.binary).await;
+    let (kept, unpooled) = (yard.load_over(rate, IDLE).await, yard.load_over(rate, Duration::ZERO).await);
     let mut replaced = Replaced::default();
     for _ in 0..count {
         sleep(PAUSE).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reqwest::{ClientBuilder, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 use crate::fault::Era;
@@ -11,7 +11,7 @@ use crate::fault::Era;
 const LEGACY: &str = "2025-11-25";
 const MODERN: &str = "2026-07-28";
 /// Beyond every deadline of the gateway: a call without an answer by then is lost.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Oddities that are kept to be looked at.
 const ODDITIES: usize = 10;
 
@@ -48,16 +48,16 @@ pub(crate) struct Client {
 impl Client {
     /// A client of either era; a legacy one with a session.
     pub(crate) async fn connect(url: &str, era: Era) -> Self {
-        Self::over(reqwest::Client::builder(), url, era).await
+        Self::connect_for(url, era, IDLE).await
     }
 
-    /// The same, with a new connection for each request.
-    pub(crate) async fn connect_each(url: &str, era: Era) -> Self {
-        Self::over(reqwest::Client::builder().pool_max_idle_per_host(0), url, era).await
-    }
-
-    async fn over(http: ClientBuilder, url: &str, era: Era) -> Self {
-        let http = http.no_proxy().timeout(PATIENCE).pool_idle_timeout(IDLE).build().unwrap();
+    /// The same, whose connections are not used again after they were idle for `idle`; never, if that is nothing.
+    pub(crate) async fn connect_for(url: &str, era: Era, idle: Duration) -> Self {
+        let mut http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).pool_idle_timeout(idle);
+        if idle.is_zero() {
+            http = http.pool_max_idle_per_host(0);
+        }
+        let http = http.build().unwrap();
         let mut client = Self { http, url: url.to_owned(), era, session: None, odd: Mutex::default() };
         if era == Era::Legacy {
             client.session = Some(client.initialize().await);

@@ -75,7 +75,8 @@ impl Peer {
     pub(crate) fn entry(&self, control: &str) -> String {
         let name = self.name;
         // The calm ones are to answer whenever they are asked, however busy the machine is.
-        let more = if name.ends_with("calm") { ", timeouts: { call: 20s }" } else { "" };
+        let patient = ", timeouts: { call: 20s }, concurrency: { in_flight: 1024 }";
+        let more = if name.ends_with("calm") { patient } else { "" };
         match &self.hosted {
             Some(hosted) => format!("  {name}: {{ {}{more} }}\n", hosted.entry(self.transport)),
             None => {
