@@ -22,7 +22,7 @@ from gateway import Gateway
 from report import Report
 
 # The whole run; every check has its own deadline as well.
-DEADLINE = 600
+DEADLINE = 3600
 
 
 @dataclass(frozen=True)

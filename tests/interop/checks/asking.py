@@ -8,7 +8,7 @@ from mcp import Client, MCPError
 @asynccontextmanager
 async def client_of(target, mode="legacy"):
     """The handshake of 2025 unless told otherwise: most servers know no other, so answers can be compared."""
-    async with Client(target, mode=mode, cache=None, read_timeout_seconds=10) as client:
+    async with Client(target, mode=mode, cache=None, read_timeout_seconds=60) as client:
         yield client
 
 

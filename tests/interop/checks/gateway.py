@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 
 import processes
+from report import SLOWEST
 
 
 class Gateway:
@@ -37,7 +38,7 @@ class Gateway:
 
     def _get(self, path):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5) as page:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5 * SLOWEST) as page:
                 return page.status, page.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -49,6 +50,7 @@ class Gateway:
 
     async def until(self, name, wanted, deadline):
         """Waits until what `/status` says about `name` is as wanted."""
+        deadline *= SLOWEST
         seen = None
         try:
             async with asyncio.timeout(deadline):
@@ -71,4 +73,4 @@ class Gateway:
     async def stop(self, deadline):
         """Asks it to stop; the exit code."""
         os.kill(self.child.pid, signal.SIGTERM)
-        return await asyncio.to_thread(self.child.wait, deadline)
+        return await asyncio.to_thread(self.child.wait, deadline * SLOWEST)

@@ -9,18 +9,22 @@ import time
 
 import processes
 from asking import answer_to, client_of, failed, text_of, tools_of
-from report import expect
+from report import SLOWEST, expect
 
 VICTIM = "everything"
 SLOW = {"duration": 30, "steps": 3}
+# Seconds: less than any wait that could be in the way (connecting may take 5), far more than an answer takes on a machine
+# that is busy with something else.
+AT_ONCE = 4
 
 
 async def run(report, place, gateway, servers):
     named = {server.name: server for server in servers}
     victim = named[VICTIM]
+    await gateway.until_ready(VICTIM)
     report.section("one backend's process is killed")
     for title, work, deadline in (
-        ("the call in flight is answered within 1 s", lost_in_flight(gateway), 20),
+        ("the call in flight is answered at once", lost_in_flight(gateway), 20),
         ("a call right after a kill is answered, once it is back or refused", right_after(gateway), 20),
         ("killed again and again, the others list and answer as before", others_untouched(gateway, servers), 60),
     ):
@@ -32,7 +36,7 @@ async def run(report, place, gateway, servers):
     remote = named["first_sse"]
     processes.stop(remote.child)
     before = await restarts(gateway, remote.name)
-    await report.check("its calls are answered within 1 s", fails_fast(gateway, remote), 20)
+    await report.check("its calls are answered at once", fails_fast(gateway, remote), 20)
     await remote.start(place.logs)
     await report.check("it is used again once it is back", returns(gateway, remote, before), 35)
 
@@ -61,12 +65,12 @@ async def right_after(gateway):
         killed = kill(gateway)
         answer = await answer_to(client, f"{VICTIM}__get-sum", {"a": 1, "b": 2})
         if failed(answer):
-            told(answer, ("backend_lost", "backend_unavailable"), time.monotonic() - killed, limit=7)
+            told(answer, ("backend_lost", "backend_unavailable"), time.monotonic() - killed, limit=5 + AT_ONCE)
         else:
             expect("3" in text_of(answer), f"not the sum: {answer}")
 
 
-def told(answer, words, seconds, limit=1):
+def told(answer, words, seconds, limit=AT_ONCE):
     """A result that a model can read, with a word that a program can act on, and soon."""
     expect(answer.get("isError") is True, f"not a tool result with isError: {answer}")
     error = json.loads(text_of(answer))
@@ -93,7 +97,7 @@ async def returns(gateway, server, before):
 
 
 async def others_untouched(gateway, servers):
-    """For some seconds one backend dies whenever it is up; nothing else gets slower than a second or fails."""
+    """For some seconds one backend dies whenever it is up; nothing else waits for it or fails."""
     others = [server for server in servers if server.name != VICTIM]
     async with client_of(gateway.url) as client:
         before = await tools_of(client)
@@ -106,7 +110,7 @@ async def others_untouched(gateway, servers):
                 answer = await answer_to(client, f"{server.name}__{call.tool}", call.arguments)
                 seconds = time.monotonic() - started
                 expect(not failed(answer) and call.answer in text_of(answer), f"{server.name}: {answer}")
-                expect(seconds < 1, f"{server.name} took {seconds:.2f} s")
+                expect(seconds < AT_ONCE, f"{server.name} took {seconds:.2f} s")
             seen = await tools_of(client)
             expect(seen == before, f"the list changed: {before.keys() ^ seen.keys()}")
             await returned(gateway, VICTIM, died)
@@ -150,8 +154,7 @@ async def stops_with(gateway, wanted):
 
 async def nobody_left(living):
     # The kernel may need a moment to take away what was killed.
-    for _ in range(20):
-        if not (left := living()):
-            return
+    until = time.monotonic() + 2 * SLOWEST
+    while left := living():
+        expect(time.monotonic() < until, "\n".join(f"{pid} {processes.command_line(pid)}" for pid in left))
         await asyncio.sleep(0.1)
-    expect(False, "\n".join(f"{pid} {processes.command_line(pid)}" for pid in left))

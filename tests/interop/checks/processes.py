@@ -23,7 +23,8 @@ def environment(**more):
     """What children need, and nothing of the caller's accounts or settings."""
     kept = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
     inherited = {name: os.environ[name] for name in kept if name in os.environ}
-    return inherited | {"HOME": tempfile.gettempdir(), MARKER: RUN} | more
+    settings = {"HOME": tempfile.gettempdir(), "PYTHONDONTWRITEBYTECODE": "1", MARKER: RUN}
+    return inherited | settings | more
 
 
 def free_ports(count):

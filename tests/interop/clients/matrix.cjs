@@ -10,7 +10,7 @@ const { setTimeout: sleep } = require("node:timers/promises");
 const plan = JSON.parse(process.argv[2]);
 const installed = createRequire(`${plan.modules}/`);
 // Longer than anything takes that works, in milliseconds.
-const PATIENCE = 15_000;
+const PATIENCE = plan.patience * 1_000;
 
 /** The classes of the wanted SDK, and what each of them spells differently. */
 function sdk() {
@@ -57,7 +57,7 @@ function within(promise, deadline, what) {
 
 /** Waits until a server wrote `wanted` to `file`. */
 async function written(file, wanted) {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < PATIENCE / 50; tries++) {
     try {
       if (readFileSync(file, "utf8") === wanted) return;
     } catch {
@@ -85,7 +85,7 @@ const steps = {
   async list({ client, target }) {
     let missing = target.tools;
     // A gateway that was launched just now does not keep anybody waiting for what it does not know yet.
-    for (let tries = 0; tries < 50 && missing.length; tries++) {
+    for (let tries = 0; tries < PATIENCE / 200 && missing.length; tries++) {
       if (tries) await sleep(200);
       const names = await tools(client);
       missing = target.tools.filter((tool) => !names.includes(target.prefix + tool));

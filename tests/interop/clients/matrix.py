@@ -23,8 +23,8 @@ except ImportError:
 
     Client = None
 
-# Longer than anything takes that works.
-PATIENCE = 15
+# Seconds, longer than anything takes that works.
+PATIENCE = json.loads(sys.argv[1])["patience"]
 QUIET = open("/dev/null", "w")
 
 
@@ -166,7 +166,7 @@ class Steps:
 
 async def written(file, wanted, unless=None):
     """Waits until a server wrote `wanted` to `file`, or `unless` ended first."""
-    for _ in range(100):
+    for _ in range(20 * PATIENCE):
         if file.exists() and file.read_text() == wanted:
             return
         if unless and unless.done():

@@ -22,12 +22,15 @@ class Results:
         self.cells = {}
 
     def add(self, cell, report):
-        """A report that is not there is one of a client that did not come to its end."""
+        """A report that is not there is one of a client that did not come to its end. What was green before stays so."""
         failed = report.get("error")
+        before = self.cells.get(cell, {"revision": None, "steps": {}})
         steps = {step: report["steps"].get(step, failed or "not reached") for step in STEPS}
+        steps |= {step: None for step, reason in before["steps"].items() if reason is None}
+        revision = report["revision"] or before["revision"]
         self.cells[cell] = {
-            "revision": report["revision"],
-            "meets": report["revision"] is not None,
+            "revision": revision,
+            "meets": revision is not None,
             "steps": steps,
         }
 

@@ -23,9 +23,6 @@ use crate::{
     steps,
 };
 
-/// Longer than anything takes that works.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
-
 pub(crate) type Client = RunningService<RoleClient, Host>;
 
 /// How much is done, and of how much.
@@ -80,7 +77,7 @@ pub(crate) async fn visit_all(plan: Plan) -> anyhow::Result<()> {
         let (gate, plan) = (Arc::clone(&gate), Arc::clone(&plan));
         tokio::spawn(async move {
             let _place = gate.acquire().await;
-            visit(&target, &plan.steps).await
+            visit(&target, &plan.steps, Duration::from_secs(plan.patience)).await
         })
     });
     for visit in visits.collect::<Vec<_>>() {
@@ -90,9 +87,9 @@ pub(crate) async fn visit_all(plan: Plan) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn visit(target: &Target, steps: &[String]) -> Report {
+async fn visit(target: &Target, steps: &[String], patience: Duration) -> Report {
     let mut report = Report { target: target.name.clone(), ..Report::default() };
-    let client = match timeout(PATIENCE, connect(target)).await {
+    let client = match timeout(patience, connect(target)).await {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => return Report { error: Some(format!("{error:#}")), ..report },
         Err(_) => return Report { error: Some("no connection in time".to_owned()), ..report },
@@ -101,13 +98,13 @@ async fn visit(target: &Target, steps: &[String]) -> Report {
     let modern = revision.as_deref().is_some_and(|revision| revision >= "2026");
     report.revision = revision;
     for step in steps {
-        let outcome = match timeout(PATIENCE, steps::run(step, &client, target, modern)).await {
+        let outcome = match timeout(patience, steps::run(step, &client, target, modern)).await {
             Ok(outcome) => outcome.err().map(|error| format!("{error:#}")),
             Err(_) => Some("not done in time".to_owned()),
         };
         report.steps.insert(step.clone(), outcome);
     }
-    let _ = timeout(PATIENCE, client.cancel()).await;
+    let _ = timeout(patience, client.cancel()).await;
     report
 }
 

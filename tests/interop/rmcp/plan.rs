@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) at_once: usize,
+    /// Seconds, longer than anything takes that works.
+    pub(crate) patience: u64,
     pub(crate) steps: Vec<String>,
     pub(crate) targets: Vec<Target>,
 }

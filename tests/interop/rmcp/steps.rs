@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{client::Client, plan::Target};
 
 const BEAT: Duration = Duration::from_millis(50);
-const BEATS: usize = 100;
+const BEATS: usize = 1_200;
 
 /// Goes one step.
 pub(crate) async fn run(step: &str, client: &Client, target: &Target, modern: bool) -> anyhow::Result<()> {
