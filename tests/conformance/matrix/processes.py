@@ -9,9 +9,9 @@ import sys
 import time
 import urllib.request
 
-READY_SECONDS = 30
-STOP_SECONDS = 5
-SETTLE_SECONDS = 1
+READY_SECONDS = 120
+STOP_SECONDS = 20
+SETTLE_SECONDS = 3
 
 
 def end_in_order() -> None:

@@ -107,17 +107,21 @@ def scenario_line(name: str, scenario, direct) -> str:
     return ""
 
 
+def expected(baseline: Path) -> dict[str, list[str]]:
+    """The scenarios that are expected to pass, by the name of their cell; one that is not there expects nothing."""
+    return json.loads(baseline.read_text()) if baseline.exists() else {}
+
+
 def regressions(results: dict, baseline: Path) -> list[str]:
-    """Scenarios that are expected to pass and did not; a cell that is not in the baseline expects nothing."""
-    expected = json.loads(baseline.read_text()) if baseline.exists() else {}
-    lost = []
+    """Scenarios that are expected to pass and did not."""
+    wanted, lost = expected(baseline), []
     for cell, outcome in results.items():
         passed = passes(outcome)
-        lost += [f"{cell.name}: {name}" for name in expected.get(cell.name, []) if name not in passed]
+        lost += [f"{cell.name}: {name}" for name in wanted.get(cell.name, []) if name not in passed]
     return lost
 
 
 def write_baseline(results: dict, baseline: Path) -> None:
-    kept = json.loads(baseline.read_text()) if baseline.exists() else {}
+    kept = expected(baseline)
     kept.update({cell.name: passes(outcome) for cell, outcome in results.items()})
     baseline.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n")
