@@ -22,7 +22,7 @@ use super::ids::Ids;
 use super::kept::Kept;
 use super::oauth::Grants;
 use super::pool::Pool;
-use super::replicas::{Peers, Replicas};
+use super::replicas::{Peers, Replicas, taken_out};
 use super::sharing::Wants;
 use super::state::unix_seconds;
 use super::tools::Tools;
@@ -192,6 +192,7 @@ impl Backend {
     /// Down, busy or refused by the breaker; nothing was sent in any of these.
     pub async fn admit(self: &Arc<Self>, wants: &Wants) -> Result<Admission, Failure> {
         match &self.replicas {
+            None if wants.only_there && !self.settings.is_of(wants.at.as_deref()) => Err(taken_out()),
             None => self.admit_alone(wants).await,
             Some(replicas) => {
                 if !replicas.are_connected() {

@@ -18,9 +18,7 @@ use crate::resilience::{BreakerState, Outliers, Verdict, jitter};
 
 use super::kept::Key;
 use super::sharing::Share;
-use super::{
-    Admission, Backend, BackendSettings, Changed, Failure, FailureKind, Offer, Snapshot, State, Wants, now,
-};
+use super::{Admission, Backend, Changed, Failure, FailureKind, Offer, Snapshot, State, Wants, now};
 
 /// The replicas of one backend.
 pub(super) struct Replicas {
@@ -76,7 +74,11 @@ impl Replicas {
     /// Leave to send one call to one of them. What is refused here was not sent, so another is asked, unless what
     /// the call goes on with is in one place only.
     pub(super) async fn admit(&self, wants: &Wants) -> Result<Admission, Failure> {
-        if let Some(place) = self.only_place(wants) {
+        if wants.only_there {
+            let place = self.place_of(wants.at.as_deref()).ok_or_else(taken_out)?;
+            return place.admit_alone(wants).await;
+        }
+        if let Some(place) = self.home(wants) {
             return place.admit_alone(wants).await;
         }
         let (mut soonest, mut has_waited) = (None::<Failure>, false);
@@ -102,10 +104,9 @@ impl Replicas {
         Err(soonest.unwrap_or_else(|| Failure::unavailable("no replica is connected")))
     }
 
-    /// The one that must be: it has the task, or what the server keeps for the caller.
-    fn only_place(&self, wants: &Wants) -> Option<&Arc<Backend>> {
-        let own = wants.at.as_deref().filter(|_| wants.only_there);
-        own.and_then(|own| self.place(own)).or_else(|| self.home(wants))
+    /// Where something is that was begun at `name`; before there were several places, it was the first.
+    fn place_of(&self, name: Option<&str>) -> Option<&Arc<Backend>> {
+        name.map_or_else(|| self.places.first(), |name| self.place(name))
     }
 
     /// First the one that gave what the call goes on with, then the one with fewer calls of two taken at random, then
@@ -260,16 +261,9 @@ impl Backend {
     }
 }
 
-impl BackendSettings {
-    /// The settings of the replica at `url`, under a name of its own.
-    fn at(&self, url: &Url) -> Self {
-        let mut settings = self.clone();
-        let authority = &url[url::Position::BeforeHost..url::Position::AfterPath];
-        settings.name = format!("{}@{authority}", self.name);
-        settings.replicas = Vec::new();
-        settings.transport.set_url(url);
-        settings
-    }
+/// What only one place knows of is asked of no other: it may call something else by the same name.
+pub(super) fn taken_out() -> Failure {
+    Failure::unavailable("the replica that has it was taken out of the configuration")
 }
 
 /// Of two of the first `count`, which are sorted by their calls in flight, the one that has fewer.

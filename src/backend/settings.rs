@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Position, Url};
 
 use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings, RetrySettings};
 use crate::units;
@@ -64,6 +64,25 @@ impl BackendSettings {
             retries: RetrySettings::default(),
             tools: BTreeMap::new(),
         }
+    }
+
+    /// Whether something that was begun at the replica `name` is at this server, which is in one place.
+    pub(super) fn is_of(&self, name: Option<&str>) -> bool {
+        let own = self.transport.remote().map(|remote| self.name_at(&remote.url));
+        name.is_none() || own.as_deref() == name
+    }
+
+    fn name_at(&self, url: &Url) -> String {
+        format!("{}@{}", self.name, &url[Position::BeforeHost..Position::AfterPath])
+    }
+
+    /// The settings of the replica at `url`, under a name of its own.
+    pub(super) fn at(&self, url: &Url) -> Self {
+        let mut settings = self.clone();
+        settings.name = self.name_at(url);
+        settings.replicas = Vec::new();
+        settings.transport.set_url(url);
+        settings
     }
 }
 

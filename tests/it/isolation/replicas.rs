@@ -153,20 +153,42 @@ async fn a_replica_that_does_worse_than_the_others_is_left_out_and_never_more_th
     assert_eq!(out, 1);
 }
 
-#[tokio::test]
-async fn a_task_is_asked_about_where_it_is_and_nowhere_else() {
+const FOLLOWS: &str = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
+
+/// Makes each call a task `1`, whatever other replicas call `1`.
+fn as_a_task(asked: &Asked) -> Option<Answer> {
     const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":{"io.modelcontextprotocol/tasks":{}}},"ttlMs":0,"cacheScope":"private"}"#;
     const TASK: &str = r#""taskId":"1","status":"working","createdAt":"2026-01-01T00:00:00Z","lastUpdatedAt":"2026-01-01T00:00:00Z","ttlMs":60000"#;
-    const FOLLOWS: &str = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
-    let mut replicas = three(|asked| {
-        Some(Answer::Result(match asked.message.method.as_str() {
-            "server/discover" => DISCOVERED.to_owned(),
-            "tools/call" => format!(r#"{{"resultType":"task",{TASK}}}"#),
-            "tasks/get" => format!(r#"{{"resultType":"complete",{TASK}}}"#),
-            _ => return None,
-        }))
-    })
-    .await;
+    Some(Answer::Result(match asked.message.method.as_str() {
+        "server/discover" => DISCOVERED.to_owned(),
+        "tools/call" => format!(r#"{{"resultType":"task",{TASK}}}"#),
+        "tasks/get" => format!(r#"{{"resultType":"complete",{TASK}}}"#),
+        _ => return None,
+    }))
+}
+
+#[tokio::test]
+async fn a_task_of_a_replica_that_is_taken_out_is_asked_for_nowhere_else() {
+    let mut replicas = three(as_a_task).await;
+    let program = Program::start(&format!("backends:\n{}", entry(&replicas, "type: http"))).await;
+    let client = program.modern().able(FOLLOWS);
+    let id = eventually("a task", async || client.call("raw__echo", "{}").await.result_of("taskId")).await;
+    let get = format!(r#""taskId":{id}"#);
+    let owner = replicas.iter().position(|replica| calls(replica) > 0).unwrap();
+    client.ask("tasks/get", &get).await.result_value();
+    drop(replicas.remove(owner));
+    for (generation, left) in [(2, entry(&replicas, "type: http")), (3, replicas[0].entry("raw"))] {
+        program.write(&format!("backends:\n{left}"));
+        program.generation(generation).await;
+        assert!(client.call("raw__echo", "{}").await.result_of("taskId").is_some());
+        assert!(client.ask("tasks/get", &get).await.error.is_some());
+        assert!(replicas.iter().all(|replica| replica.asked("tasks/get").is_empty()));
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_asked_about_where_it_is_and_nowhere_else() {
+    let mut replicas = three(as_a_task).await;
     let yard = yard(&replicas, "type: http").await;
     let client = Client::modern(&yard.url).able(FOLLOWS);
     let mut id = String::new();
