@@ -221,8 +221,10 @@ impl HttpConnection {
     pub(super) async fn post_silent(&self, text: Bytes) {
         let hop = self.hop.load_full();
         let sent = tokio::time::timeout(self.limit, self.post(&hop, None, text.into())).await;
-        if let Ok(Err(failure)) = sent {
-            tracing::debug!(%failure, "a notification did not reach the backend");
+        match sent.map(|sent| sent.map(|mut response| response.take_body())) {
+            Ok(Ok(Some(mut body))) => rest::end(&mut body).await,
+            Ok(Err(failure)) => tracing::debug!(%failure, "a notification did not reach the backend"),
+            Ok(Ok(None)) | Err(_) => {}
         }
     }
 

@@ -1,7 +1,8 @@
-//! What becomes of an event stream once its answer was read?
+//! What becomes of a response of which nothing more is wanted?
 //!
-//! Its end comes with the answer or right behind it, and only a connection whose last response was read to the end can
-//! serve another request. So the end is waited for, on the side and for a moment: the call itself is over.
+//! An event stream ends with its answer or right behind it, and what is said to a notification is as good as nothing. But
+//! only a connection whose last response was read to the end can serve another request. So the end is waited for, on the
+//! side where somebody waits, and for a moment.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,14 +14,14 @@ use tokio::time::timeout;
 
 use super::client::Body;
 
-/// A server that leaves its stream open has its connection closed.
+/// A server that leaves its response open has its connection closed.
 const MOMENT: Duration = Duration::from_millis(100);
 /// As it has when it goes on and on.
 const CHUNKS: usize = 16;
 /// Ends that are waited for at a time, of one backend; the connection of any more is closed at once.
 const MOST: usize = 32;
 
-/// Waits for the ends of a backend's streams.
+/// Waits for the ends of a backend's responses.
 #[derive(Debug, Clone)]
 pub(super) struct Rests(Arc<Semaphore>);
 
@@ -29,12 +30,12 @@ impl Rests {
         Self(Arc::new(Semaphore::new(MOST)))
     }
 
-    /// Takes what follows an answer.
+    /// Takes what was not read.
     pub(super) fn take(&self, mut body: Body) {
         let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else { return };
         let mut rest = Box::pin(async move {
             let _permit = permit;
-            let _ = timeout(MOMENT, read(&mut body)).await;
+            end(&mut body).await;
         });
         // Often it is there already, and takes no task.
         let mut asleep = Context::from_waker(Waker::noop());
@@ -44,10 +45,14 @@ impl Rests {
     }
 }
 
-async fn read(body: &mut Body) {
-    for _ in 0..CHUNKS {
-        if !matches!(body.chunk().await, Ok(Some(_))) {
-            return;
+/// Reads to the end.
+pub(super) async fn end(body: &mut Body) {
+    let _ = timeout(MOMENT, async {
+        for _ in 0..CHUNKS {
+            if !matches!(body.chunk().await, Ok(Some(_))) {
+                return;
+            }
         }
-    }
+    })
+    .await;
 }

@@ -35,3 +35,12 @@ async fn a_connection_is_used_again_although_its_stream_ended_after_the_answer()
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_notification_leaves_its_connection_to_the_next_message() {
+    let backend = RawBackend::start(Speaks::Legacy, TOOLS, |_| None).await;
+    let yard = Yard::of(&backend.entry("raw")).await;
+    Client::legacy(&yard.url).await.call("raw__t", "{}").await.result_value();
+    let connection_of = |method| backend.asked(method).first().unwrap().connection;
+    assert_eq!(connection_of("notifications/initialized"), connection_of("tools/list"));
+}
