@@ -207,6 +207,11 @@ impl Router {
         self.fleet.load().backend(name).cloned()
     }
 
+    /// Digest of how the backend of this name is reached.
+    pub(super) fn identity(&self, backend: &str) -> Option<String> {
+        self.fleet.load().member(backend).map(|member| member.identity.clone())
+    }
+
     /// The handles of one name's metrics. A resource is counted under its backend: URIs are not bounded.
     pub(super) fn call_metrics(&self, routed: Routed, route: &Route) -> Arc<CallMetrics> {
         let name: Arc<str> = match routed {

@@ -18,6 +18,9 @@ pub(super) struct TaskId {
     /// Which of its replicas, if it has several.
     #[serde(default)]
     pub replica: Option<String>,
+    /// How it was reached, if it is in one place: under another identity it is another server.
+    #[serde(default)]
+    pub identity: Option<String>,
     /// The backend's own id of it, or the key under which this gateway holds it.
     pub local: String,
     /// Whether this gateway holds it, because its backend has tasks of another form.
@@ -28,12 +31,18 @@ pub(super) struct TaskId {
 impl TaskId {
     /// A task that `backend` follows by the extension itself.
     pub(super) fn relayed(backend: &str, replica: Option<String>, local: String) -> Self {
-        Self { backend: backend.to_owned(), replica, local, is_held: false }
+        Self { backend: backend.to_owned(), replica, identity: None, local, is_held: false }
     }
 
     /// A task of `backend` that this gateway holds.
     pub(super) fn held(backend: &str, key: &str) -> Self {
-        Self { backend: backend.to_owned(), replica: None, local: key.to_owned(), is_held: true }
+        Self {
+            backend: backend.to_owned(),
+            replica: None,
+            identity: None,
+            local: key.to_owned(),
+            is_held: true,
+        }
     }
 
     /// The id that `principal` is given; `None` only if the library refuses.

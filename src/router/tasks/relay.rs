@@ -5,7 +5,8 @@ use crate::protocol::{Era, Object, RawJson, RpcError, tasks};
 
 use super::super::driver::Driver;
 use super::super::exchange::Event;
-use super::super::request::Inbound;
+use super::super::request::{Inbound, Principal};
+use super::super::router::Router;
 use super::super::target::Target;
 use super::id::{TaskId, unknown};
 
@@ -34,7 +35,7 @@ impl Driver {
         }
         let given = self.inbound.params.as_ref().and_then(|params| params.get("taskId"));
         let shown = given.as_ref().and_then(RawJson::string).ok_or_else(unknown)?;
-        let id = TaskId::open(&self.router.sealer(), &shown, self.inbound.caller.principal.name())?;
+        let id = self.router.task(&shown, &self.inbound.caller.principal)?;
         Ok((id, shown.into_owned()))
     }
 
@@ -51,11 +52,21 @@ impl Driver {
         if !declares_tasks(&self.inbound) {
             return Err(RpcError::internal("the backend made a task for a client that has none").to_json());
         }
-        let id = TaskId::relayed(&target.route.backend, target.replica.clone(), local);
+        let identity = self.router.identity(&target.route.backend).filter(|_| target.replica.is_none());
+        let id = TaskId { identity, ..TaskId::relayed(&target.route.backend, target.replica.clone(), local) };
         let sealed = id.seal(&self.router.sealer(), self.inbound.caller.principal.name());
         let sealed = sealed.ok_or_else(|| RpcError::internal("failed to seal the id of a task").to_json())?;
         object.set("taskId", RawJson::of(&sealed));
         Ok(object.to_json())
+    }
+}
+
+impl Router {
+    /// The task that `shown` stands for, if it was given to `principal` and the server that has it is still the one.
+    pub(super) fn task(&self, shown: &str, principal: &Principal) -> Result<TaskId, RpcError> {
+        let id = TaskId::open(&self.sealer(), shown, principal.name())?;
+        let is_same = id.identity.is_none() || id.identity == self.identity(&id.backend);
+        is_same.then_some(id).ok_or_else(unknown)
     }
 }
 

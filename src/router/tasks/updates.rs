@@ -124,7 +124,7 @@ impl Router {
         ids.truncate(PER_CLIENT);
         let mut begun = Vec::with_capacity(ids.len());
         for shown in ids {
-            let Ok(id) = TaskId::open(&self.sealer(), &shown, caller.principal.name()) else { continue };
+            let Ok(id) = self.task(&shown, &caller.principal) else { continue };
             if !id.is_held {
                 begun.extend(self.begin_to_follow(updates, id, &shown).map(|told| (shown, Some(told))));
             } else if let Some(task) = self.held().find(&id.local) {

@@ -4,7 +4,9 @@ use serde_json::json;
 use switchyard::server::new_token;
 
 use super::FOLLOWS;
-use crate::support::{Answer, Asked, Client, RawBackend, Speaks, Yard};
+use crate::support::client::Events;
+use crate::support::program::Program;
+use crate::support::{Answer, Asked, Client, RawBackend, Speaks, Yard, eventually, within};
 
 pub(super) const TOOLS: &str = r#"[{"name":"dig","inputSchema":{"type":"object"}}]"#;
 pub(super) const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":{"io.modelcontextprotocol/tasks":{}}},"ttlMs":0,"cacheScope":"private"}"#;
@@ -97,6 +99,26 @@ async fn an_id_that_is_another_principals_is_as_unknown_as_one_that_never_was() 
         assert!(backend.asked(method).is_empty());
     }
     ann.ask("tasks/get", &format!(r#""taskId":{id}"#)).await.result_value();
+}
+
+#[tokio::test]
+async fn another_server_that_has_the_name_now_is_not_asked_for_the_tasks_of_the_one_before() {
+    let (before, now) = (digging().await, digging().await);
+    let program = Program::start(&format!("backends:\n{}", before.entry("raw"))).await;
+    let client = program.modern().able(FOLLOWS);
+    eventually("its tools", async || (!client.tools().await.is_empty()).then_some(())).await;
+    let get = format!(r#""taskId":{}"#, created(&client).await);
+    let filter = format!(r#""notifications":{{"taskIds":[{}]}}"#, get.trim_start_matches(r#""taskId":"#));
+    program.write(&format!("backends:\n{}", before.entry_with("raw", "timeouts: { call: 7s }")));
+    program.generation(2).await;
+    client.ask("tasks/get", &get).await.result_value();
+    program.write(&format!("backends:\n{}", now.entry("raw")));
+    program.generation(3).await;
+    assert_eq!(client.ask("tasks/get", &get).await.error_value()["code"], -32602);
+    let listening = within("a stream", client.request("9", "subscriptions/listen", &filter, "").send()).await;
+    let told = Events::of(listening.unwrap()).next().await.unwrap();
+    assert!(!told.params.unwrap().contains("taskIds"));
+    assert!(now.asked("tasks/get").is_empty());
 }
 
 #[tokio::test]
