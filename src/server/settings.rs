@@ -70,7 +70,8 @@ pub struct LimitSettings {
     /// until their call ends, and such answers until their client has them. A body beyond it is refused with 503.
     #[schemars(range(min = 16_777_216, max = 1_099_511_627_776_u64))]
     pub buffered_bytes: usize,
-    /// Sessions of clients that use `initialize`.
+    /// Sessions of clients that use `initialize`. Where there are as many, those unused for longest, and for a minute
+    /// at least, make room for new ones.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub sessions: usize,
     /// A session unused for so long ends.

@@ -41,6 +41,10 @@ impl HttpSession {
         *self.last_used.lock() = Instant::now();
     }
 
+    pub(super) fn last_used(&self) -> Instant {
+        *self.last_used.lock()
+    }
+
     /// Whether it has a call or a stream, or had one less than `idle` ago.
     pub(super) fn is_used(&self, idle: Duration) -> bool {
         self.session.calls.len() > 0

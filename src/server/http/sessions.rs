@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
 use dashmap::mapref::multiple::RefMulti;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::http_session::HttpSession;
 use super::kept_sessions::Set;
@@ -18,9 +20,17 @@ use crate::server::calls::Calls;
 use crate::server::error::Error;
 use crate::server::session::Session;
 
+/// A session that was unused for so long makes room for a new one where there is none.
+const SPARE: Duration = Duration::from_secs(60);
+/// So many at once do, and are looked for that often, because all are looked at.
+const AT_ONCE: usize = 64;
+const SEARCH: Duration = Duration::from_secs(1);
+
 /// The table of open sessions.
 pub(in crate::server) struct Sessions {
     open: DashMap<String, Arc<HttpSession>>,
+    /// When room was last looked for.
+    searched: Mutex<Option<Instant>>,
     /// Tells the ids of this process from those of others.
     process: String,
     /// What is to be known of sessions by whoever takes them over.
@@ -31,6 +41,7 @@ impl Default for Sessions {
     fn default() -> Self {
         Self {
             open: DashMap::new(),
+            searched: Mutex::default(),
             // Without entropy no session is opened either.
             process: new_id().unwrap_or_default(),
             store: SessionStore::default(),
@@ -41,9 +52,7 @@ impl Default for Sessions {
 impl Sessions {
     /// Enters a session and names it. `limit` is met to within the handshakes that run at one moment.
     pub(super) fn open(&self, session: Session, limit: usize, sealer: &Sealer) -> Result<String, Error> {
-        if self.open.len() >= limit {
-            return Err(Error::TooManySessions);
-        }
+        self.make_room(limit)?;
         let ticket = Ticket::of(&session, &self.process);
         let id = ticket.seal(sealer)?;
         let session = HttpSession::new(session, Streams::default(), ticket.opened);
@@ -73,9 +82,7 @@ impl Sessions {
         let ticket = Ticket::open(sealer, id).filter(|ticket| ticket.is_valid(&self.process));
         let ticket = ticket.ok_or(Error::UnknownSession)?;
         let (revision, capabilities) = ticket.terms(principal).ok_or(Error::UnknownSession)?;
-        if self.open.len() >= limit {
-            return Err(Error::TooManySessions);
-        }
+        self.make_room(limit)?;
         let set = self.store.take(id, ticket.opened).ok_or(Error::UnknownSession)?;
         let first = first_number();
         let session = Session::new(principal.clone(), revision, capabilities, Calls::numbered_from(first));
@@ -86,6 +93,30 @@ impl Sessions {
             taken.session.set_level(level);
         }
         Ok((taken, set))
+    }
+
+    /// Ends the sessions that were unused for longest where there are as many as may be: clients that open one for
+    /// each call and end none must not keep all others out.
+    fn make_room(&self, limit: usize) -> Result<(), Error> {
+        if self.open.len() < limit {
+            return Ok(());
+        }
+        {
+            let mut searched = self.searched.lock();
+            if searched.is_some_and(|searched| searched.elapsed() < SEARCH) {
+                return Err(Error::TooManySessions);
+            }
+            *searched = Some(Instant::now());
+        }
+        let spare = self.open.iter().filter(|session| !session.is_used(SPARE));
+        let mut spare: Vec<_> = spare.map(|session| (session.last_used(), session.key().clone())).collect();
+        spare.sort_unstable();
+        for (_, id) in spare.into_iter().take(AT_ONCE) {
+            if let Some((id, ended)) = self.open.remove_if(&id, |_, session| !session.is_used(SPARE)) {
+                self.ended(&id, &ended);
+            }
+        }
+        if self.open.len() < limit { Ok(()) } else { Err(Error::TooManySessions) }
     }
 
     /// Ends a session and cancels its calls.
@@ -197,6 +228,21 @@ mod tests {
         let sessions = Sessions::default();
         sessions.open(session("ann"), 1, &sealer()).unwrap();
         assert!(matches!(sessions.open(session("ann"), 1, &sealer()), Err(Error::TooManySessions)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_there_is_no_room_the_session_unused_for_longest_makes_some() {
+        let (sessions, ann) = (Sessions::default(), Principal::named("ann"));
+        let open = || sessions.open(session("ann"), 2, &sealer());
+        let (unused, used) = (open().unwrap(), open().unwrap());
+        assert!(open().is_err(), "both may just be in use");
+        tokio::time::advance(SPARE).await;
+        assert!(sessions.get(&used, &ann).is_ok());
+        let new = open().unwrap();
+        assert!(sessions.get(&unused, &ann).is_err());
+        assert!(sessions.get(&used, &ann).is_ok() && sessions.get(&new, &ann).is_ok());
+        tokio::time::advance(SEARCH).await;
+        assert!(open().is_err());
     }
 
     #[tokio::test(start_paused = true)]
