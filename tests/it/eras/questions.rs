@@ -231,7 +231,7 @@ async fn a_client_of_an_older_revision_is_asked_in_the_form_that_it_knows() {
 #[tokio::test]
 async fn a_call_ends_in_time_though_its_client_comes_back_again_and_again_without_an_answer() {
     let backend = asking_legacy().await;
-    let yard = Yard::of(&backend.entry_with("raw", "timeouts: { call: 200ms, total: 500ms }")).await;
+    let yard = Yard::of(&backend.entry_with("raw", "timeouts: { call: 1s, total: 2s }")).await;
     let client = Client::modern(&yard.url).able(ABLE);
     let (_, mut state) = told(&client).await;
     let failure = eventually("the end of the call", async || {

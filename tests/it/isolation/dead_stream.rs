@@ -95,7 +95,7 @@ fn answer(asked: &Value, stream: usize) -> Option<String> {
 async fn it_is_given_up_for_another_once_the_probe_of_its_open_circuit_waits_in_vain() {
     let streams = Streams::default();
     let address = start(Arc::clone(&streams)).await;
-    let settings = "timeouts: { call: 200ms }, breaker: { failures: 2, open: 50ms, max_open: 50ms }";
+    let settings = "timeouts: { call: 1s }, breaker: { failures: 2, open: 50ms, max_open: 50ms }";
     let entry = format!("  dying: {{ url: \"http://{address}/sse\", type: sse, {settings} }}\n");
     let yard = Yard::of(&entry).await;
     let client = Client::modern(&yard.url);

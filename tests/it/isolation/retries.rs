@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
-use crate::support::{Answer, Client, RawBackend, Speaks, Yard, eventually, within};
+use crate::support::{Answer, Client, RawBackend, Speaks, Yard, eventually, port, within};
 
 const TOOLS: &str = r#"[{"name":"echo","inputSchema":{"type":"object"}}]"#;
 
@@ -63,7 +63,7 @@ async fn retries_stay_within_their_budget_however_many_calls_fail() {
 
 #[tokio::test]
 async fn a_call_that_was_not_sent_waits_for_its_backend_to_come_back() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = port::listener().await;
     let address = listener.local_addr().unwrap();
     let backend = RawBackend::start_on(listener, Speaks::Legacy, TOOLS, |_| None);
     let yard = Yard::of(&backend.entry_with("raw", "restart: { backoff: 20ms, max_backoff: 20ms }")).await;

@@ -18,6 +18,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::message::{Message, error, result};
+use super::port;
 
 /// The era a backend speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +90,7 @@ impl RawBackend {
         tools: &str,
         script: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = port::listener().await;
         Self::serve(listener, speaks, tools, true, script)
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod gateway;
 pub(crate) mod message;
 pub(crate) mod peer;
 pub(crate) mod poll;
+pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod program;
 

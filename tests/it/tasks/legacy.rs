@@ -178,7 +178,7 @@ async fn a_task_ends_with_the_call_that_waits_for_it() {
 #[tokio::test]
 async fn a_task_that_was_answered_is_asked_how_it_stands_when_its_result_does_not_come() {
     let backend = digging(Plot::AsksAndIsSilent).await;
-    let yard = Yard::of(&backend.entry_with("raw", "timeouts: { call: 300ms }")).await;
+    let yard = Yard::of(&backend.entry_with("raw", "timeouts: { call: 1s }")).await;
     let client = Client::modern(&yard.url).able(ASKS);
     let answer = answer_question(&client, r#""name":"raw__dig","arguments":{}"#).await;
     assert_eq!(answer.result_of("n").as_deref(), Some("1.50"), "{answer:?}");
@@ -188,7 +188,7 @@ async fn a_task_that_was_answered_is_asked_how_it_stands_when_its_result_does_no
 #[tokio::test]
 async fn a_task_that_says_nothing_times_out_and_is_cancelled() {
     let backend = digging(Plot::Silent).await;
-    let yard = Yard::of(&backend.entry_with("raw", "timeouts: { call: 300ms }")).await;
+    let yard = Yard::of(&backend.entry_with("raw", "timeouts: { call: 1s }")).await;
     let failure = Client::modern(&yard.url).call("raw__dig", "{}").await.failure();
     assert_eq!(failure["error"], json!("tool_timeout"));
     until_cancelled(&backend).await;

@@ -142,7 +142,7 @@ async fn such_a_task_ends_with_its_call() {
 #[tokio::test]
 async fn such_a_task_has_the_time_of_a_call_and_no_more() {
     let backend = digging(Plot::Endless).await;
-    let yard = Yard::of(&backend.entry_with("raw", "timeouts: { call: 300ms, total: 600ms }")).await;
+    let yard = Yard::of(&backend.entry_with("raw", "timeouts: { call: 1s, total: 2s }")).await;
     let failure = Client::legacy(&yard.url).await.call("raw__dig", "{}").await.failure();
     assert_eq!(failure["error"], json!("tool_timeout"));
     assert!(backend.asked("tasks/get").len() > 1);
