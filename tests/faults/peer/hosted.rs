@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -26,7 +27,7 @@ pub(super) struct Hosted {
 impl Hosted {
     /// Starts it on a free port, which it keeps; returns once it listens.
     pub(super) async fn start(name: &str, transport: Transport, era: Era, control: &Path) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let address = free_address().await;
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["remote-peer", "--name", name, "--address", &address.to_string()]);
         command.args(["--transport", &word(transport), "--era", &word(era), "--control"]).arg(control);
@@ -50,6 +51,21 @@ impl Hosted {
 impl Drop for Hosted {
     fn drop(&mut self) {
         self.keeper.abort();
+    }
+}
+
+/// Below what the system draws from for those who connect: nobody is given the port while nobody listens there.
+async fn free_address() -> SocketAddr {
+    static DRAWN: AtomicU16 = AtomicU16::new(0);
+    let begin = u16::try_from(std::process::id() % 100).unwrap() * 100;
+    loop {
+        let address = SocketAddr::from((
+            [127, 0, 0, 1],
+            20_000 + begin + DRAWN.fetch_add(1, Ordering::Relaxed) % 1_000,
+        ));
+        if TcpListener::bind(address).await.is_ok() {
+            return address;
+        }
     }
 }
 

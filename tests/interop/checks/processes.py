@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -28,8 +29,14 @@ def environment(**more):
 
 
 def free_ports(count):
-    """Distinct ports: all are held until the last is found."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Distinct ports: all are held until the last is found. Nobody is given one of them before it is used: they are below
+    those that the system draws from."""
+    listeners = []
+    while len(listeners) < count:
+        try:
+            listeners.append(socket.create_server(("127.0.0.1", random.randrange(15_000, 30_000))))
+        except OSError:
+            pass
     ports = [listener.getsockname()[1] for listener in listeners]
     for listener in listeners:
         listener.close()
