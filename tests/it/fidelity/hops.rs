@@ -67,7 +67,8 @@ fn run(strategy: impl Strategy<Value = String>, check: impl AsyncFn(&Scene, &str
 fn assert_result(answer: &Message, sent: &str) {
     let got = answer.result.as_deref().unwrap_or_else(|| panic!("no result but {answer:?}"));
     let typed = got.strip_prefix(r#"{"resultType":"complete","#).map(|rest| format!("{{{rest}"));
-    assert_eq!(typed.as_deref().unwrap_or(got), sent);
+    // A call that takes a moment is answered as an event: on a busy machine any may.
+    assert_eq!(typed.as_deref().unwrap_or(got), answer.as_carried(sent));
 }
 
 #[test]
@@ -94,7 +95,7 @@ fn error_objects_pass_every_http_hop_byte_for_byte() {
             for name in OVER_HTTP {
                 let answer = client.call(&format!("{name}__fail"), text).await;
                 let sent = format!(r#"{{"code":-31999,"more":{text} ,"message":"no","data":{text}}}"#);
-                assert_eq!(answer.error.as_deref(), Some(sent.as_str()));
+                assert_eq!(answer.error.as_deref(), Some(answer.as_carried(&sent).as_str()));
             }
         }
     });

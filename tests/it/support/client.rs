@@ -230,7 +230,7 @@ impl Events {
             let event = self.cut_event()?;
             let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
             if let Some(message) = Message::parse(data.join("\n").as_bytes()) {
-                return Some(message);
+                return Some(Message { is_event: true, ..message });
             }
         }
         None

@@ -14,6 +14,8 @@ pub(crate) struct Message {
     pub(crate) params: Option<String>,
     pub(crate) result: Option<String>,
     pub(crate) error: Option<String>,
+    /// Whether it came as an event, in which every line end is a line feed.
+    pub(crate) is_event: bool,
 }
 
 #[derive(Deserialize)]
@@ -39,7 +41,13 @@ impl Message {
             params: text(members.params),
             result: text(members.result),
             error: text(members.error),
+            is_event: false,
         })
+    }
+
+    /// What is left of a text that was sent, in the way this message came.
+    pub(crate) fn as_carried(&self, sent: &str) -> String {
+        if self.is_event { sent.replace('\r', "\n") } else { sent.to_owned() }
     }
 
     /// The member `key` of the parameters.
