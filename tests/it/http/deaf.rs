@@ -67,15 +67,19 @@ async fn status_of_a_large_body(url: &str) -> Option<u16> {
 /// A client that asks this and reads no more than the head of the answer fills the memory until it goes.
 async fn fills_the_memory(program: &Program, client: &Client, request: reqwest::RequestBuilder) {
     let url = &program.url;
-    let deaf = eventually("no room for a large body", async || {
-        // Asked again if it was refused: what was there before may still hold the room.
-        let deaf = within("a response", request.try_clone().unwrap().send()).await.unwrap();
-        eventually("the end of the call", async || {
-            let in_flight = program.metric(r#"switchyard_calls_in_flight{backend="raw"}"#).await;
-            (in_flight == Some(0.0)).then_some(())
-        })
-        .await;
-        (status_of_a_large_body(url).await == Some(503)).then_some(deaf)
+    // Asked again if it is refused: what was there before may still hold the room.
+    let deaf = eventually("a large answer", async || {
+        let answer = within("a response", request.try_clone().unwrap().send()).await.unwrap();
+        answer.content_length().is_none_or(|length| length > LARGE as u64).then_some(answer)
+    })
+    .await;
+    eventually("the end of the call", async || {
+        let in_flight = program.metric(r#"switchyard_calls_in_flight{backend="raw"}"#).await;
+        (in_flight == Some(0.0)).then_some(())
+    })
+    .await;
+    eventually("no room for a large body", async || {
+        (status_of_a_large_body(url).await == Some(503)).then_some(())
     })
     .await;
     assert!(client.ask("server/discover", "").await.result.is_some(), "small ones are served");
