@@ -99,6 +99,19 @@ TITLES = {
 }
 
 
+def beside_gateways(bar, row, alone, where):
+    """What is asked of the gateway beside each other one; `alone` is the server without any."""
+    ours, bare = row["results"].get(OURS, {}), row["results"].get(alone, {})
+    for name, other in row["results"].items():
+        if name in (OURS, BESIDE, alone) or not (ours.get("per_second") and other.get("per_second")):
+            continue
+        times = ours["per_second"] / other["per_second"]
+        bar(f"calls/s over {name}'s ({where})", "≥ 3", times, times >= 3)
+        if bare.get("p50_us") and other["p50_us"] > bare["p50_us"]:
+            share = (ours["p50_us"] - bare["p50_us"]) / (other["p50_us"] - bare["p50_us"])
+            bar(f"added p50 over {name}'s ({where})", "≤ 1/3", share, share <= 1 / 3)
+
+
 def bars(sections):
     """Every bar: what was asked, what was reached, whether it was met."""
     found = []
@@ -113,11 +126,7 @@ def bars(sections):
             speed, cost = ratio(row, "per_second"), ratio(row, "cpu_s_per_100k")
             bar(f"calls/s over nginx's ({where})", "≥ 1.0", speed, speed and speed >= 1.0)
             bar(f"CPU per call over nginx's ({where})", "≤ 1.2", cost, cost and cost <= 1.2)
-        ours = row["results"].get(OURS, {}).get("per_second")
-        for name, result in row["results"].items():
-            if name not in (OURS, BESIDE, "direct") and ours and result.get("per_second"):
-                times = ours / result["per_second"]
-                bar(f"calls/s over {name}'s ({where})", "≥ 3", times, times >= 3)
+        beside_gateways(bar, row, "direct", where)
     for row in sections.get("latency", []):
         for key, most in (("p50_us", 1.2), ("p99_us", 1.5)):
             added = added_over_direct(row, key)
@@ -137,6 +146,7 @@ def bars(sections):
         ours, pipe = (row["results"].get(name, {}).get("per_second") for name in (OURS, "bare pipe"))
         if ours and pipe:
             bar(f"server on a pipe, over a bare client ({row['connections']} at a time)", "≥ 0.8", ours / pipe, ours / pipe >= 0.8)
+        beside_gateways(bar, row, "bare pipe", f"a server on a pipe, {row['connections']} at a time")
     if "memory" in sections:
         m = sections["memory"]
         bar("idle memory, MB", "≤ 25", m["idle_kb"] / 1024, m["idle_kb"] / 1024 <= 25)
