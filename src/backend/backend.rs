@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -328,6 +328,12 @@ impl Backend {
     /// Whether another one has its name now, or nobody: then nothing is told of it any more.
     pub(super) fn is_retired(&self) -> bool {
         self.is_retired.load(Ordering::Relaxed)
+    }
+
+    /// How long ago what it offers was fetched, to the second.
+    pub fn fetched_ago(&self) -> Duration {
+        let fetched_at = self.fetched_at.load(Ordering::Relaxed);
+        Duration::from_secs(unix_seconds(SystemTime::now()).saturating_sub(fetched_at))
     }
 
     pub(super) fn publish_offer(&self, offer: Offer) {

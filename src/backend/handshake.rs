@@ -13,10 +13,15 @@ use tokio::time::timeout;
 use crate::protocol::{ClientCapabilities, Era, RawJson, Revision, code, gateway_info, meta_key, method};
 
 use super::Failure;
+use super::declared;
 use super::http::{Hop, HttpConnection, is_modern_error};
 use super::ids::Ids;
 use super::pipe::Pipe;
 use super::wire::{Outgoing, Reply};
+
+/// A draft that the TypeScript SDK still takes from a server; it differs from the first revision in nothing that the
+/// gateway uses.
+const BEFORE_THE_FIRST: &str = "2024-10-07";
 
 /// What a backend said about itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +52,7 @@ impl Agreement {
     fn read(result: &RawJson, revision: Revision) -> Self {
         Self {
             revision,
-            capabilities: result.get("capabilities").unwrap_or_else(RawJson::empty_object),
+            capabilities: declared::capabilities(result),
             instructions: result.get("instructions").and_then(|text| text.to()),
         }
     }
@@ -226,7 +231,7 @@ fn accept(outcome: Result<RawJson, RawJson>) -> Result<Agreement, Failure> {
         .map_err(|error| Failure::unavailable(format!("`initialize` was refused: {}", message_of(&error))))?;
     let version =
         result.get("protocolVersion").and_then(|version| version.to::<String>()).unwrap_or_default();
-    match Revision::parse(&version) {
+    match Revision::parse(&version).or((version == BEFORE_THE_FIRST).then_some(Revision::V2024_11_05)) {
         Some(revision) if revision.era() == Era::Legacy => Ok(Agreement::read(&result, revision)),
         _ => Err(Failure::unavailable(format!(
             "the backend answered `initialize` with protocol version `{}`, which the gateway does not speak there",

@@ -54,6 +54,15 @@ impl InFlight {
         self.calls.lock().as_mut()?.remove(&id)
     }
 
+    /// Takes the one request in flight, if there is just one; an open subscription is none.
+    pub(super) fn take_only(&self) -> Option<Entry> {
+        let mut calls = self.calls.lock();
+        let calls = calls.as_mut()?;
+        let mut waiting = calls.iter().filter(|(_, entry)| entry.method != method::LISTEN);
+        let id = *waiting.next().filter(|_| waiting.next().is_none())?.0;
+        calls.remove(&id)
+    }
+
     /// Takes all calls; none can register any more.
     pub(super) fn close(&self) -> impl Iterator<Item = Entry> {
         self.calls.lock().take().into_iter().flat_map(HashMap::into_values)

@@ -13,7 +13,8 @@
 //! | `establish.rs` | how does a connection come about? |
 //! | `handshake.rs` | which era does the server speak? |
 //! | `connection.rs` | what can be asked of a connected server? |
-//! | `offer.rs`, `pace.rs` | what does it offer, all pages of it, and how soon is it asked again? |
+//! | `declared.rs` | what does a server say that it can do? |
+//! | `offer.rs`, `listing.rs`, `pace.rs` | what does it offer, all pages of it, and how soon is it asked again? |
 //! | `watched.rs` | which of its resources do clients watch? |
 //! | `listen.rs`, `subscribe.rs` | how does it learn that, in each era? |
 //! | `reopen.rs` | how long until a stream that ended is opened again? |
@@ -46,6 +47,7 @@ mod call_ref;
 mod child;
 mod circuit;
 mod connection;
+mod declared;
 mod drain;
 mod establish;
 mod failure;
@@ -60,6 +62,7 @@ mod in_flight;
 mod kept;
 mod lease;
 mod listen;
+mod listing;
 mod marks;
 mod oauth;
 mod offer;
@@ -97,7 +100,7 @@ pub use guardian::{guard, start_guardian};
 pub use oauth::{
     Authorizer, Callback, GrantType, GrantedTo, OAuthError, OAuthSettings, Pending, SigningAlgorithm, Vault,
 };
-pub use offer::Offer;
+pub use offer::{CacheHint, Offer};
 pub use refused::Remedy;
 pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
 pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};

@@ -4,12 +4,13 @@
 //! dropped, so that one slow reader delays nobody else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::protocol::{self, Id, Malformed, Message, RawJson, frame, method};
+use crate::protocol::{self, Id, Malformed, Message, RawJson, Response, frame, method};
 
 use super::call_ref::CallRef;
 use super::in_flight::{Entry, InFlight};
@@ -38,13 +39,16 @@ pub(super) struct Pipe {
     signals: Signals,
     /// Whether the backend was told that it may ask: then one call at a time uses the pipe.
     is_interactive: bool,
+    /// Whether something that wants no answer was sent after the last answer came.
+    is_notified: Arc<AtomicBool>,
 }
 
 impl Pipe {
     /// A pipe and the queue its writer must empty.
     pub(super) fn new(signals: Signals, is_interactive: bool) -> (Self, mpsc::Receiver<Frame>) {
         let (queue, frames) = mpsc::channel(WRITE_QUEUE);
-        (Self { calls: Arc::default(), queue, signals, is_interactive }, frames)
+        let is_notified = Arc::default();
+        (Self { calls: Arc::default(), queue, signals, is_interactive, is_notified }, frames)
     }
 
     pub(super) fn signals(&self) -> &Signals {
@@ -73,29 +77,20 @@ impl Pipe {
     }
 
     fn post(&self, text: Bytes) {
+        self.is_notified.store(true, Ordering::Relaxed);
         let _ = self.queue.try_send(Frame { text, call: None });
     }
 
     /// Takes one message from the backend, or the batch that servers of 2025-03-26 may send. `false` if it was neither.
     pub(super) fn receive(&self, text: &Bytes) -> bool {
-        match protocol::parse_batch(text) {
-            Some(Ok(messages)) => {
-                let is_read = messages.iter().all(Result::is_ok);
-                messages.into_iter().for_each(|message| _ = self.take(message, text));
-                is_read
-            }
-            Some(Err(_)) | None => self.take(protocol::parse(text), text),
-        }
+        let mut is_read = true;
+        protocol::each_message(text, |message| is_read &= self.take(message, text));
+        is_read
     }
 
     fn take(&self, message: Result<Message, Box<Malformed>>, text: &Bytes) -> bool {
         match message {
-            Ok(Message::Response(response)) => {
-                let id = response.id.as_ref().and_then(Id::as_number);
-                if let Some(entry) = id.and_then(|id| self.calls.take(id)) {
-                    entry.finish(response.into());
-                }
-            }
+            Ok(Message::Response(response)) => self.take_answer(response),
             Ok(Message::Notification { method, params }) => self.dispatch(method, params),
             Ok(Message::Request { id, method, params }) => self.ask(id, method, params),
             Err(_) => {
@@ -106,7 +101,28 @@ impl Pipe {
         true
     }
 
-    /// What cannot be read may still be an answer, `NaN` in it for example: its call must not wait for another.
+    fn take_answer(&self, response: Response) {
+        let entry = match response.id.as_ref() {
+            Some(id) => id.as_number().and_then(|id| self.calls.take(id)),
+            None if response.outcome.is_err() => self.refused_unread(),
+            None => None,
+        };
+        if let Some(entry) = entry {
+            self.is_notified.store(false, Ordering::Relaxed);
+            entry.finish(response.into());
+        }
+    }
+
+    /// The call that an error without an id is about: a server that cannot read a request cannot repeat its id. Some
+    /// send such an error to a notification too, so after one of those it may be about nothing.
+    fn refused_unread(&self) -> Option<Entry> {
+        if self.is_notified.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.calls.take_only()
+    }
+
+    /// What cannot be read may still be an answer, nested too deep for example: its call must not wait for another.
     fn receive_unreadable(&self, text: &Bytes) {
         let id = protocol::salvage_id(text).and_then(|id| id.as_number());
         if let Some(id) = id {
@@ -322,6 +338,28 @@ mod tests {
         assert!(matches!(one.inbox.try_recv(), Ok(WireEvent::Answer(Ok(_)))));
         assert!(matches!(two.inbox.try_recv(), Ok(WireEvent::Answer(Ok(_)))));
         assert!(!pipe.receive(&Bytes::from_static(b"[1,2]")));
+    }
+
+    #[tokio::test]
+    async fn an_error_without_an_id_is_about_the_one_request_unless_a_notification_came_before() {
+        let (pipe, _frames) = pipe();
+        let error = json!({"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no"}});
+        let mut one = call(&pipe, 1);
+        let two = call(&pipe, 2);
+        receive(&pipe, error.clone());
+        assert!(one.inbox.try_recv().is_err(), "it could be about either");
+        drop(two);
+        receive(&pipe, error.clone());
+        assert!(matches!(one.inbox.try_recv(), Ok(WireEvent::Answer(Err(_)))));
+
+        pipe.notify(method::INITIALIZED, None);
+        let (mut three, mut four) = (call(&pipe, 3), call(&pipe, 4));
+        receive(&pipe, error.clone());
+        receive(&pipe, json!({"jsonrpc":"2.0","id":"4","result":{}}));
+        assert!(matches!(four.inbox.try_recv(), Ok(WireEvent::Answer(Ok(_)))));
+        assert!(three.inbox.try_recv().is_err(), "it was about the notification");
+        receive(&pipe, error);
+        assert!(matches!(three.inbox.try_recv(), Ok(WireEvent::Answer(Err(_)))));
     }
 
     #[tokio::test]

@@ -21,6 +21,8 @@ use super::{Backend, Failure, State};
 
 /// After `list_changed`, how long to wait for more of them before fetching.
 const DEBOUNCE: Duration = Duration::from_millis(150);
+/// Until a list is asked for again that the backend refused while it listed others.
+const PARTIAL: Duration = Duration::from_secs(30);
 /// Between two looks whether a backend over HTTP still answers.
 const HEALTH: Duration = Duration::from_secs(15);
 /// Longest pause that a backend which cannot be connected to may ask for.
@@ -165,10 +167,15 @@ impl Supervisor {
     }
 
     async fn fetch(&self, connection: &Connection) -> Result<(), Failure> {
-        let limit = self.backend.settings().timeouts.connect;
-        let fetching = fetch(connection, self.backend.name(), limit);
+        let (limit, before) = (self.backend.settings().timeouts.connect, self.backend.offer());
+        let fetching = fetch(connection, limit, before.as_deref());
         let fetched = self.stop.run_until_cancelled(fetching).await;
-        self.backend.publish_offer(fetched.unwrap_or_else(|| Err(Failure::unavailable("stopping")))?);
+        let offer = fetched.unwrap_or_else(|| Err(Failure::unavailable("stopping")))?;
+        let known = before.as_ref().map_or(&[][..], |before| &before.cut);
+        for cut in offer.cut.iter().filter(|cut| !known.contains(cut)) {
+            tracing::warn!(backend = self.backend.name(), reason = cut, "a list is not whole");
+        }
+        self.backend.publish_offer(offer);
         Ok(())
     }
 
@@ -198,6 +205,7 @@ impl Supervisor {
         let mut refresh = ticks(self.refresh);
         let (mut health, mut pace) = (ticks(HEALTH), Pace::default());
         let mut due = None;
+        let mut partial = self.partial(None);
         loop {
             let checked = tokio::select! {
                 reason = connection.signals().lost() => return reason,
@@ -212,6 +220,9 @@ impl Supervisor {
                     self.fetch(connection).await
                 }
                 _ = refresh.tick() => self.fetch(connection).await,
+                () = sleep_until(partial.unwrap_or_else(Instant::now)), if partial.is_some() => {
+                    self.fetch(connection).await
+                }
                 _ = health.tick() => {
                     self.backend.pool.sweep();
                     self.backend.kept.sweep();
@@ -222,6 +233,7 @@ impl Supervisor {
                     connection.check_health(self.backend.settings().timeouts.connect).await
                 }
             };
+            partial = self.partial(partial);
             if let Err(failure) = checked {
                 if connection.needs_health_checks() && !self.backend.is_busy() {
                     return failure.message;
@@ -230,6 +242,13 @@ impl Supervisor {
                 tracing::warn!(backend = self.backend.name(), %failure, "what the backend offers could not be fetched");
             }
         }
+    }
+
+    /// When what the backend did not list is asked for again, if there is anything of that.
+    fn partial(&self, due: Option<Instant>) -> Option<Instant> {
+        let is_partial = self.backend.offer().is_some_and(|offer| offer.is_partial);
+        let now = Instant::now();
+        is_partial.then(|| due.filter(|due| *due > now).unwrap_or(now + PARTIAL))
     }
 
     /// Waits for the next attempt, at least as long as the backend `asked` for.

@@ -1,46 +1,12 @@
 //! The JSON-RPC envelope: one pass over a message, everything inside it left as text.
 
-use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::json::{Fault, Flaw, Outline, Place, read_object, salvage, unescaped};
-use super::{RawJson, RpcError, guard};
-
-/// A request's id, as it was spelt: a string or a number.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Id(RawJson);
-
-impl Id {
-    /// An id the gateway gives out itself.
-    pub fn number(number: u64) -> Self {
-        Self(RawJson::authored(number.to_string().into()))
-    }
-
-    /// The id that `raw` spells.
-    pub fn new(raw: RawJson) -> Option<Self> {
-        let first = *raw.as_bytes().first()?;
-        (first == b'"' || first == b'-' || first.is_ascii_digit()).then_some(Self(raw))
-    }
-
-    /// The id's text.
-    pub fn raw(&self) -> &RawJson {
-        &self.0
-    }
-
-    /// The number this id is; what the gateway gives out, comes back as one.
-    pub fn as_number(&self) -> Option<u64> {
-        self.0.as_str().parse().ok()
-    }
-}
-
-impl fmt::Debug for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())
-    }
-}
+use super::{Id, RawJson, RpcError, guard};
 
 /// One JSON-RPC message.
 #[derive(Debug, Clone)]
@@ -84,40 +50,46 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    fn new(id: Option<Id>, error: RpcError) -> Box<Self> {
+    pub(super) fn new(id: Option<Id>, error: RpcError) -> Box<Self> {
         Box::new(Self { id, error })
     }
 }
 
 /// The value of a member of the envelope, as it stands in the text.
-struct Part {
+pub(super) struct Part {
     at: Range<usize>,
     outline: Option<Outline>,
 }
 
 impl Part {
-    fn of(self, text: &Bytes) -> RawJson {
+    pub(super) fn of(self, text: &Bytes) -> RawJson {
         RawJson::outlined(text.slice(self.at), self.outline)
     }
 }
 
 /// The members an envelope may have.
 #[derive(Default)]
-struct Wire {
-    jsonrpc: Option<Part>,
-    id: Option<Part>,
-    method: Option<Part>,
-    params: Option<Part>,
-    result: Option<Part>,
-    error: Option<Part>,
+pub(super) struct Wire {
+    pub(super) jsonrpc: Option<Part>,
+    pub(super) id: Option<Part>,
+    pub(super) method: Option<Part>,
+    pub(super) params: Option<Part>,
+    pub(super) result: Option<Part>,
+    pub(super) error: Option<Part>,
     /// Where a member begins that stood before: which of the two counts is not known.
     twice: Option<usize>,
 }
 
 impl Wire {
-    fn read(text: &[u8]) -> Result<Self, Fault> {
+    /// The members of a message. Of one that stands twice the last counts, as it does to most readers.
+    pub(super) fn read_last(text: &[u8]) -> Result<Self, Fault> {
         let mut wire = Self::default();
         read_object(text, |place, outline| wire.note(text, place, outline))?;
+        Ok(wire)
+    }
+
+    fn read(text: &[u8]) -> Result<Self, Fault> {
+        let wire = Self::read_last(text)?;
         match wire.twice {
             Some(at) => Err(Fault { flaw: Flaw::NoObject, at }),
             None => Ok(wire),

@@ -2,7 +2,7 @@
 
 use crate::budget::{SMALL, sent};
 use crate::protocol::tasks::is_created;
-use crate::protocol::{RawJson, Routed, RpcError, code};
+use crate::protocol::{Era, RawJson, Routed, RpcError, code};
 use crate::telemetry::Outcome;
 
 use super::convert;
@@ -41,9 +41,17 @@ impl Driver {
 
     fn relay(&mut self, target: &Target, outcome: Result<RawJson, RawJson>) -> Event {
         let came = outcome.as_ref().ok().filter(|result| result.len() > SMALL).cloned();
-        let outcome = self.shown(target, outcome);
+        let outcome = self.shown(target, outcome).map(|shown| self.without_modern_members(shown));
         self.account.end(outcome_of(&outcome));
         Event::Answer(outcome.map(|shown| counted(shown, came)))
+    }
+
+    /// What a modern backend says about a result is for clients of its era.
+    fn without_modern_members(&self, result: RawJson) -> RawJson {
+        match self.asked_in {
+            Era::Modern if !self.is_modern() => hop::without_modern_members(result),
+            Era::Modern | Era::Legacy => result,
+        }
     }
 
     fn shown(&mut self, target: &Target, outcome: Result<RawJson, RawJson>) -> Result<RawJson, RawJson> {
@@ -67,7 +75,7 @@ impl Driver {
                 })
             }
             (_, Err(error)) => {
-                let told = convert::error(&target.route, &self.inbound, error);
+                let told = convert::error(&target.route, &self.inbound, self.asked_in, error);
                 self.expect_pages(&target.route.backend, &told);
                 told
             }

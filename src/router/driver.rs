@@ -52,6 +52,8 @@ pub(super) struct Driver {
     pub(super) visited: Vec<String>,
     /// What the client hears before anything else happens.
     pub(super) due: VecDeque<Event>,
+    /// The era in which the backend was last asked.
+    pub(super) asked_in: Era,
 }
 
 impl Driver {
@@ -65,6 +67,7 @@ impl Driver {
             questions: Questions::default(),
             visited: Vec::new(),
             due: VecDeque::new(),
+            asked_in: Era::Legacy,
         }
     }
 
@@ -149,6 +152,7 @@ impl Driver {
         first: Option<Failure>,
     ) -> Option<Event> {
         let id = admission.draw_id();
+        self.asked_in = admission.revision().era();
         let params = hop::outward(&target, &self.inbound, admission.revision(), id);
         let param_headers = target.tool.as_ref().map(|tool| Arc::clone(&tool.param_headers));
         let trace = self.inbound.caller.trace.clone();

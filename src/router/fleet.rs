@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::backend::{Backend, Offer, State};
+use crate::backend::{Backend, CacheHint, Offer, State};
 use crate::catalog::{ExposureSettings, KeptListing, Listing, SEPARATOR};
-use crate::protocol::{Era, RawJson, Revision, skills, tasks};
+use crate::protocol::{Era, ListKind, RawJson, Revision, skills, tasks};
 
 /// One backend with all that the router knows of it.
 #[derive(Clone)]
@@ -26,6 +26,16 @@ impl Member {
         match self.backend.offer() {
             Some(offer) => Some((listing_of(&offer), !matches!(self.backend.state(), State::Ready(_)))),
             None => self.kept.as_ref().map(|kept| (kept.listing.clone(), true)),
+        }
+    }
+
+    /// What it says of keeping one of its lists; `None` if it is known to have none.
+    pub(super) fn caching_of(&self, kind: ListKind) -> Option<CacheHint> {
+        let is_current = matches!(self.backend.state(), State::Ready(_));
+        match self.backend.offer().filter(|_| is_current) {
+            Some(offer) => offer.caching_of(kind).map(|hint| hint.after(self.backend.fetched_ago())),
+            // What it lists will change once it is there.
+            None => Some(CacheHint::NONE),
         }
     }
 

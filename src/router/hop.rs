@@ -69,6 +69,20 @@ pub(super) fn wants_input(result: &RawJson) -> bool {
     result.get("resultType").is_some_and(|kind| kind.as_str() == "\"input_required\"")
 }
 
+/// A modern backend's result without what legacy clients do not know, and strict ones refuse.
+pub(super) fn without_modern_members(result: RawJson) -> RawJson {
+    let Some(object) = Object::parse(&result) else { return result };
+    let info = meta_key::SERVER_INFO;
+    let mut changes = vec![("resultType", None), ("ttlMs", None), ("cacheScope", None)];
+    let meta = object.get("_meta").filter(|meta| meta.get(info).is_some()).and_then(Object::parse);
+    if let Some(mut meta) = meta {
+        meta.remove(info);
+        changes.push(("_meta", (!meta.is_empty()).then(|| meta.to_json())));
+    }
+    let is_there = |(key, _): &(&str, Option<RawJson>)| object.get(key).is_some();
+    if changes.iter().any(is_there) { object.changed(&changes) } else { result }
+}
+
 /// A notification as the client gets it; `None` if it is not for this client.
 pub(super) fn notification(name: &str, params: Option<RawJson>, caller: &Caller) -> Option<Event> {
     let params = params?;
@@ -102,4 +116,34 @@ pub(super) fn with_caching(result: RawJson, caller: &Caller) -> RawJson {
     }
     object.set("ttlMs", RawJson::of(&0)).set("cacheScope", RawJson::of("private"));
     object.to_json()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_modern_era_has_is_taken_out_and_everything_else_stays() {
+        let table = [
+            (
+                r#"{"resultType":"complete","content":[ 1.0 ],"ttlMs":0,"cacheScope":"private"}"#,
+                r#"{"content":[ 1.0 ]}"#,
+            ),
+            (
+                r#"{"content":[],"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"x"}}}"#,
+                r#"{"content":[]}"#,
+            ),
+            (
+                r#"{"_meta":{"a":1,"io.modelcontextprotocol/serverInfo":{}},"resultType":"complete","x":{"ttlMs":1}}"#,
+                r#"{"_meta":{"a":1},"x":{"ttlMs":1}}"#,
+            ),
+            (r#"{ "content":[], "_meta":{} }"#, r#"{ "content":[], "_meta":{} }"#),
+            ("[]", "[]"),
+        ];
+        for (said, told) in table {
+            let result = RawJson::parse(said.into()).unwrap();
+            assert_eq!(without_modern_members(result).as_str(), told, "{said}");
+        }
+    }
 }

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::backend::CacheHint;
 use crate::catalog::{Audience, BadCursor};
-use crate::protocol::{ListKind, RpcError, apps};
+use crate::protocol::{Era, ListKind, RpcError, apps};
 
 use super::request::Caller;
 use super::router::Router;
 use super::seal::{Sealed, Sealer, expiry};
 
-/// How long a modern client may use a list without asking again, in milliseconds; a change is told
-/// to those who listen.
+/// How long a modern client may use a list without asking again, in milliseconds, if the backends allow it for as long;
+/// a change is told to those who listen.
 const LIST_TTL_MS: u64 = 5_000;
 /// Within which the next page must be asked for.
 const CURSOR_LIFE: Duration = Duration::from_secs(60 * 60);
@@ -31,6 +32,8 @@ pub struct ListPage {
     pub stale: Vec<String>,
     /// How long the page may be used, in milliseconds.
     pub ttl_ms: u64,
+    /// Whether it depends on nobody's authorization towards a backend.
+    pub is_public: bool,
 }
 
 impl Router {
@@ -49,12 +52,25 @@ impl Router {
         let page = catalog.page(kind, audience(caller), place.as_deref()).map_err(refused)?;
         let next_cursor =
             page.next_cursor.map(|place| seal(&self.sealer(), kind, principal, place)).transpose()?;
+        let caching = match caller.revision.era() {
+            Era::Modern => self.caching_of(kind),
+            // It is not told.
+            Era::Legacy => CacheHint::NONE,
+        };
         Ok(ListPage {
             entries: page.entries,
             next_cursor,
             stale: catalog.stale().map(str::to_owned).collect(),
-            ttl_ms: LIST_TTL_MS,
+            ttl_ms: caching.ttl_ms,
+            is_public: caching.is_public,
         })
+    }
+
+    /// The shortest time and the smallest circle that any backend with such a list asks for.
+    fn caching_of(&self, kind: ListKind) -> CacheHint {
+        let fleet = self.fleet();
+        let hints = fleet.members().iter().filter_map(|member| member.caching_of(kind));
+        hints.fold(CacheHint { ttl_ms: LIST_TTL_MS, is_public: true }, CacheHint::and)
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn discover(server: &Server) -> RawJson {
     result.set("supportedVersions", RawJson::of(&modern_versions()));
     result.set("capabilities", server.router.capabilities(Era::Modern));
     set_instructions(&mut result, server);
-    set_caching(&mut result, server, DISCOVERY_TTL_MS);
+    set_caching(&mut result, server, DISCOVERY_TTL_MS, true);
     result.set("_meta", meta(server, Era::Modern, &[]));
     result.to_json()
 }
@@ -71,7 +71,7 @@ pub(super) fn list(
         result.set("nextCursor", RawJson::of(next));
     }
     if era == Era::Modern {
-        set_caching(&mut result, server, page.ttl_ms);
+        set_caching(&mut result, server, page.ttl_ms, page.is_public);
     }
     if era == Era::Modern || !page.stale.is_empty() {
         result.set("_meta", meta(server, era, &page.stale));
@@ -118,8 +118,9 @@ fn set_instructions(result: &mut Object, server: &Server) {
 }
 
 /// Clients that are told apart may come to see different things, so nothing is shared between them.
-fn set_caching(result: &mut Object, server: &Server, ttl_ms: u64) {
-    let scope = if server.policy.load().authenticator.is_open() { "public" } else { "private" };
+fn set_caching(result: &mut Object, server: &Server, ttl_ms: u64, is_public: bool) {
+    let is_open = server.policy.load().authenticator.is_open();
+    let scope = if is_public && is_open { "public" } else { "private" };
     result.set("ttlMs", RawJson::of(&ttl_ms));
     result.set("cacheScope", RawJson::of(scope));
 }

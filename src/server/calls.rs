@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::protocol::{Id, RawJson, Response, frame};
+use crate::protocol::{Id, RawJson, Response, error_object, frame};
 use crate::router::Answerer;
 
 /// The calls of one session.
@@ -53,8 +53,11 @@ impl Calls {
     /// Cancels what a `notifications/cancelled` names; nothing, if it is over already.
     pub(super) fn cancel(&self, params: Option<&RawJson>) {
         let Some(id) = params.and_then(|params| params.get("requestId")).and_then(Id::new) else { return };
-        for (running, cancelled) in self.running.lock().values() {
-            if *running == id {
+        let running = self.running.lock();
+        // An id of the same spelling comes first: a client may give `1` and `"1"` to two calls.
+        let is_spelt_so = running.values().any(|(running, _)| *running == id);
+        for (running, cancelled) in running.values() {
+            if *running == id || (!is_spelt_so && running.means(&id)) {
                 cancelled.cancel();
             }
         }
@@ -65,7 +68,7 @@ impl Calls {
         let id = response.id.as_ref().and_then(Id::as_number);
         let asked = id.and_then(|id| self.asked.lock().remove(&id));
         if let Some((_, answerer)) = asked {
-            answerer.answer(response.outcome);
+            answerer.answer(response.outcome.map_err(error_object));
         }
     }
 
@@ -125,7 +128,10 @@ mod tests {
     async fn a_cancellation_reaches_the_call_it_names_and_no_other() {
         let calls = Calls::new();
         let (one, two) = (calls.begin(&Id::number(1)), calls.begin(&Id::number(2)));
+        let three = calls.begin(&Id::number(3));
         calls.cancel(Some(&named(&Id::number(1))));
+        calls.cancel(Some(&RawJson::parse(r#"{"requestId":"3"}"#.into()).unwrap()));
+        assert_eq!(three.unless_cancelled(std::future::pending::<()>()).await, None);
         assert_eq!(one.unless_cancelled(std::future::pending::<()>()).await, None);
         assert_eq!(two.unless_cancelled(std::future::ready(7)).await, Some(7));
     }

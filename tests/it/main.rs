@@ -10,6 +10,7 @@ mod http;
 mod ids;
 mod isolation;
 mod oauth;
+mod odd;
 mod param_headers;
 mod plan;
 mod processes;

@@ -4,7 +4,8 @@
 //! the arguments, and with the text of all parameters; `noise` does so twice among other lines; `swap` answers each second call first, progress
 //! before the answer; `fail` fails with the arguments as the error's data; `hang` never answers;
 //! `cancelled` tells which requests hang and which of them were cancelled; `pid` tells who answers; `note`
-//! notes its arguments and tells everything noted so far, levels and changes of roots too.
+//! notes its arguments and tells everything noted so far, levels and changes of roots too; `error` fails with the
+//! arguments as its error. A second argument says how ids are spelt: `"{}"` as strings, `{}.0` with a fraction.
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead as _, Write as _};
@@ -45,6 +46,8 @@ struct Cancelled<'a> {
 #[derive(Default)]
 struct Server {
     is_modern: bool,
+    /// How it spells ids and progress tokens.
+    spelling: Option<String>,
     /// The messages of a call that waits for the next to be answered first.
     held: Option<String>,
     hanging: Vec<String>,
@@ -54,7 +57,8 @@ struct Server {
 
 fn main() {
     let is_modern = std::env::args().nth(1).as_deref() == Some("modern");
-    let mut server = Server { is_modern, ..Server::default() };
+    let spelling = std::env::args().nth(2);
+    let mut server = Server { is_modern, spelling, ..Server::default() };
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         let Ok(request) = serde_json::from_str::<Request<'_>>(&line) else { continue };
@@ -93,12 +97,28 @@ impl Server {
             ("tools/call", _) => return self.call(id, request.params?),
             _ => r#""error":{"code":-32601,"message":"method not found"}"#.to_owned(),
         };
-        Some(message(id.get(), &outcome))
+        Some(message(&self.spelt(id), &outcome))
+    }
+
+    fn spelt(&self, number: &RawValue) -> String {
+        let number = number.get();
+        self.spelling.as_ref().map_or_else(|| number.to_owned(), |spelling| spelling.replace("{}", number))
+    }
+
+    /// A progress notification whose message is the arguments; nothing, if none is wanted.
+    fn progress(&self, call: &Call<'_>) -> String {
+        let Some(token) = call.meta.as_ref().and_then(|meta| meta.progress_token) else {
+            return String::new();
+        };
+        let (token, message) = (self.spelt(token), serde_json::to_string(call.arguments.get()).unwrap());
+        let params = format!(r#"{{"progressToken":{token},"progress":1,"message":{message}}}"#);
+        format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}\n")
     }
 
     fn call(&mut self, id: &RawValue, params: &RawValue) -> Option<String> {
         let call: Call<'_> = serde_json::from_str(params.get()).unwrap();
-        let (id, arguments) = (id.get(), call.arguments);
+        let (spelt, arguments) = (self.spelt(id), call.arguments);
+        let id = spelt.as_str();
         let echo = || {
             let seen = serde_json::to_string(params.get()).unwrap();
             message(id, &format!(r#""result":{{"content":[],"echo":{arguments},"seen":{seen}}}"#))
@@ -107,7 +127,7 @@ impl Server {
             "echo" => Some(echo()),
             "noise" => Some(format!("no message\n[1,2]\n\n{0}{{}}\n{0}", echo())),
             "swap" => {
-                let own = progress(&call) + &echo();
+                let own = self.progress(&call) + &echo();
                 let first = self.held.take().map(|held| own.clone() + &held);
                 self.held = first.is_none().then_some(own);
                 first
@@ -116,6 +136,7 @@ impl Server {
                 id,
                 &format!(r#""error":{{"code":-31999,"message":"as asked","data":{arguments}}}"#),
             )),
+            "error" => Some(message(id, &format!(r#""error":{arguments}"#))),
             "cancelled" => {
                 let (hanging, cancelled) = (self.hanging.join(","), self.cancelled.join(","));
                 Some(message(
@@ -141,7 +162,7 @@ impl Server {
 }
 
 const CAPABILITIES: &str = r#"{"tools":{},"logging":{}}"#;
-const TOOLS: [&str; 8] = ["echo", "noise", "swap", "fail", "hang", "cancelled", "note", "pid"];
+const TOOLS: [&str; 9] = ["echo", "noise", "swap", "fail", "error", "hang", "cancelled", "note", "pid"];
 
 fn tool(name: &str) -> String {
     format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#)
@@ -149,12 +170,4 @@ fn tool(name: &str) -> String {
 
 fn message(id: &str, outcome: &str) -> String {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{outcome}}}\n")
-}
-
-/// A progress notification whose message is the arguments; nothing, if none is wanted.
-fn progress(call: &Call<'_>) -> String {
-    let Some(token) = call.meta.as_ref().and_then(|meta| meta.progress_token) else { return String::new() };
-    let message = serde_json::to_string(call.arguments.get()).unwrap();
-    let params = format!(r#"{{"progressToken":{token},"progress":1,"message":{message}}}"#);
-    format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{params}}}\n")
 }

@@ -218,16 +218,28 @@ impl HttpReply {
         }
     }
 
-    /// Takes one message, or the batch that servers of 2025-03-26 may send.
+    /// Takes the messages of an event or of a whole body. What is none means nothing, unless it shows the id of the
+    /// request: then no other answer will come.
     fn read(&mut self, text: &Bytes) {
-        let batch = protocol::parse_batch(text).and_then(Result::ok);
-        for message in batch.unwrap_or_else(|| vec![protocol::parse(text)]) {
-            match message {
-                Ok(message) => self.dispatch(message),
-                Err(_) => self
-                    .fail(Failure::malformed("the backend answered with something that is no MCP message")),
+        let mut messages = Vec::with_capacity(1);
+        match self.body {
+            Body::Json(..) => protocol::each_in_body(text, |message| messages.push(message)),
+            Body::Events(..) | Body::Refusal(_) => {
+                protocol::each_message(text, |message| messages.push(message))
             }
         }
+        for message in messages {
+            match message {
+                Ok(message) => self.dispatch(message),
+                Err(_) if self.shows_own_id(text) => self
+                    .fail(Failure::malformed("the backend answered with something that is no MCP message")),
+                Err(_) => tracing::debug!(bytes = text.len(), "skipped something that is no MCP message"),
+            }
+        }
+    }
+
+    fn shows_own_id(&self, text: &Bytes) -> bool {
+        protocol::salvage_id(text).is_some_and(|id| id.as_number() == Some(self.guard.id))
     }
 
     fn dispatch(&mut self, message: Message) {
@@ -258,14 +270,24 @@ impl HttpReply {
             status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
         ) || matches!(status.as_u16(), 502..=504);
-        if !is_http_only
-            && let Ok(Message::Response(response)) = protocol::parse(text)
-            && response.outcome.is_err()
-        {
+        if !is_http_only && let Some(response) = error_in(text) {
             return response.into();
         }
         WireEvent::Failed(refusal(status, self.response.headers()))
     }
+}
+
+/// The JSON-RPC error that a body is.
+fn error_in(text: &Bytes) -> Option<protocol::Response> {
+    let mut found = None;
+    protocol::each_in_body(text, |message| {
+        if let Ok(Message::Response(response)) = message
+            && response.outcome.is_err()
+        {
+            found.get_or_insert(response);
+        }
+    });
+    found
 }
 
 /// Neither side is to blame, so the breaker learns nothing.

@@ -98,19 +98,27 @@ fn is_about_a_call(name: &str) -> bool {
 }
 
 fn receive(connection: &Arc<HttpConnection>, text: &Bytes) {
-    match protocol::parse(text) {
-        Ok(Message::Notification { method, params }) if is_about_a_call(&method) => {
+    protocol::each_message(text, |message| {
+        if let Ok(message) = message {
+            take(connection, message);
+        }
+    });
+}
+
+fn take(connection: &Arc<HttpConnection>, message: Message) {
+    match message {
+        Message::Notification { method, params } if is_about_a_call(&method) => {
             connection.hand_over(WireEvent::Notification { method, params });
         }
-        Ok(Message::Notification { method, params }) => {
+        Message::Notification { method, params } => {
             connection.signals.notification(&method, params.as_ref());
         }
-        Ok(Message::Request { id, method, params }) => {
+        Message::Request { id, method, params } => {
             let question = WireEvent::Question { id: id.clone(), method: method.clone(), params };
             if !(connection.may_ask(&method) && connection.hand_over(question)) {
                 answer(connection, &id, &method);
             }
         }
-        _ => {}
+        Message::Response(_) => {}
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! | from the backend | to a modern client | to a legacy client |
 //! |---|---|---|
-//! | −32002 resource not found | −32602 | as it is |
-//! | −32602 for a resource it names | as it is | −32002 |
+//! | −32002 resource not found, from a legacy backend | −32602 | as it is |
+//! | −32602 for a resource it names, from a modern one | as it is | −32002 |
 //! | −32042 visit a URL first | `input_required`, or a tool result | as it is, or a tool result |
 //! | −32021 capability missing | as it is, if it is missing; else −32603 | −32602 that names it |
 //! | −32020, −32022 | −32603 | −32603 |
@@ -25,17 +25,18 @@ const URL_REQUIRED: i32 = -32042;
 /// Codes only the specification may give a meaning.
 const RESERVED: std::ops::RangeInclusive<i32> = -32099..=-32020;
 
-/// `error` as the client reads it, or the tool result it becomes.
-pub(super) fn shown(inbound: &Inbound, error: RawJson) -> Result<RawJson, RawJson> {
+/// `error` as the client reads it, or the tool result it becomes. The backend was asked in the era `asked_in`.
+pub(super) fn shown(inbound: &Inbound, asked_in: Era, error: RawJson) -> Result<RawJson, RawJson> {
     let caller = &inbound.caller;
     let is_modern = caller.revision.era() == Era::Modern;
+    let crosses = asked_in != caller.revision.era();
     let Some(number) = error.get("code").and_then(|code| code.to::<i32>()) else { return Err(error) };
     Err(match number {
         URL_REQUIRED if inbound.routed == Routed::CallTool && !is_forwarded(caller) => {
             return pages_as_text(&error).ok_or_else(|| replaced(is_modern, number, error));
         }
-        code::RESOURCE_NOT_FOUND if is_modern => recoded(error, code::INVALID_PARAMS),
-        code::INVALID_PARAMS if !is_modern && names_resource(inbound.routed, &error) => {
+        code::RESOURCE_NOT_FOUND if is_modern && crosses => recoded(error, code::INVALID_PARAMS),
+        code::INVALID_PARAMS if !is_modern && crosses && names_resource(inbound.routed, &error) => {
             recoded(error, code::RESOURCE_NOT_FOUND)
         }
         code::MISSING_CAPABILITY if !is_modern => incapable(error),
@@ -164,7 +165,19 @@ mod tests {
         RawJson::parse(text.to_owned().into()).unwrap()
     }
 
+    /// From a backend of the other era.
     fn told(routed: Routed, revision: Revision, capabilities: &str, error: &str) -> Result<String, String> {
+        let other = if revision.era() == Era::Modern { Era::Legacy } else { Era::Modern };
+        told_from(other, routed, revision, capabilities, error)
+    }
+
+    fn told_from(
+        asked_in: Era,
+        routed: Routed,
+        revision: Revision,
+        capabilities: &str,
+        error: &str,
+    ) -> Result<String, String> {
         let caller = Caller {
             principal: Principal::anonymous(),
             request_id: RequestId::new("req-1"),
@@ -176,7 +189,7 @@ mod tests {
             progress_token: None,
             trace: None,
         };
-        let outcome = shown(&Inbound { routed, params: None, caller }, raw(error));
+        let outcome = shown(&Inbound { routed, params: None, caller }, asked_in, raw(error));
         outcome.map(|result| result.as_str().to_owned()).map_err(|error| error.as_str().to_owned())
     }
 
@@ -196,6 +209,10 @@ mod tests {
             let legacy = told(Routed::ReadResource, Revision::V2025_11_25, "{}", error);
             let modern = told(Routed::ReadResource, Revision::LATEST, "{}", error);
             assert_eq!((legacy.unwrap_err(), modern.unwrap_err()), (old.to_owned(), new.to_owned()));
+        }
+        for (revision, error) in [(Revision::LATEST, old), (Revision::V2025_11_25, new)] {
+            let same = told_from(revision.era(), Routed::ReadResource, revision, "{}", error);
+            assert_eq!(same.unwrap_err(), error, "within one era it is as it came");
         }
         let wrong = r#"{"code":-32602,"message":"no cursor"}"#;
         assert_eq!(told(Routed::ReadResource, Revision::V2025_11_25, "{}", wrong).unwrap_err(), wrong);

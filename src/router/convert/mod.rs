@@ -18,7 +18,7 @@ pub(super) use errors::{pages, pages_to_visit};
 pub(super) use questions::readable as readable_question;
 
 use crate::catalog::{Catalog, Route};
-use crate::protocol::{Object, RawJson, Routed};
+use crate::protocol::{Era, Object, RawJson, Routed};
 
 use super::request::Inbound;
 
@@ -33,9 +33,15 @@ pub(super) fn task(catalog: &Catalog, route: &Route, task: RawJson) -> RawJson {
     uris::shown(catalog, route, Routed::GetTask, task)
 }
 
-/// A backend's error as this client reads it; towards a model some errors become results.
-pub(super) fn error(route: &Route, inbound: &Inbound, error: RawJson) -> Result<RawJson, RawJson> {
-    errors::shown(inbound, uris::of_error(route, error))
+/// The error of a backend that was asked in the era `asked_in`, as this client reads it; towards a model some errors
+/// become results.
+pub(super) fn error(
+    route: &Route,
+    inbound: &Inbound,
+    asked_in: Era,
+    error: RawJson,
+) -> Result<RawJson, RawJson> {
+    errors::shown(inbound, asked_in, uris::of_error(route, error))
 }
 
 /// `result` with what `change` makes of its content blocks; itself if it makes nothing of any.

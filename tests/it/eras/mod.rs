@@ -1,6 +1,7 @@
 //! Can any client use any backend, whatever revision and transport each of them speaks?
 
 mod asking;
+mod caching;
 mod cancel;
 mod capabilities;
 mod completion;
