@@ -15,6 +15,7 @@ use tokio::process::{ChildStdin, ChildStdout, Command};
 
 use super::marks::{Mark, VARIABLE};
 use super::{ProcessSettings, groups};
+use crate::telemetry::LogLimit;
 
 /// How long each step of the stop sequence waits for the next.
 const STOP_STEP: Duration = Duration::from_secs(3);
@@ -23,6 +24,8 @@ const LOST_STEP: Duration = Duration::from_millis(100);
 /// Lines of standard error that are kept, and the length each is cut to.
 const TAIL_LINES: usize = 40;
 const TAIL_LINE_BYTES: usize = 400;
+
+const STDERR_LINES: LogLimit = LogLimit::new("standard error of a backend", 1_000);
 
 /// Variables a child inherits; everything else, other backends' secrets above all, it must be given.
 const INHERITED: [&str; 22] = [
@@ -230,7 +233,9 @@ async fn read_stderr(mut stderr: impl AsyncRead + Unpin, backend: String, tail: 
 
 fn keep_line(backend: &str, tail: &StderrTail, line: Vec<u8>) {
     let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-    tracing::debug!(backend, line, "backend wrote to standard error");
+    if tracing::enabled!(tracing::Level::DEBUG) && STDERR_LINES.admits(backend) {
+        tracing::debug!(backend, line, "backend wrote to standard error");
+    }
     let mut tail = tail.lock();
     if tail.len() == TAIL_LINES {
         tail.pop_front();

@@ -1,10 +1,13 @@
 //! How does a backend's circuit stand, and what are operators told of it?
 
 use crate::resilience::{BreakerState, Transition};
+use crate::telemetry::LogLimit;
 use crate::telemetry::backends::{self, Circuit};
 
 use super::replicas::Replicas;
 use super::{Backend, now};
+
+const CIRCUIT_LINES: LogLimit = LogLimit::new("a circuit opened or closed", 10);
 
 impl Backend {
     /// Its circuit. With replicas it is as good as the best of those that can be called, because calls pass as long
@@ -34,11 +37,15 @@ impl Backend {
             Some(_) if self.is_retired() => return,
             Some(Transition::Tripped { cause, open_for }) => {
                 let (backend, cause) = (self.name(), cause.as_str());
-                tracing::warn!(backend, cause, open_ms = open_for.as_millis(), "the circuit opened");
+                if CIRCUIT_LINES.admits(backend) {
+                    tracing::warn!(backend, cause, open_ms = open_for.as_millis(), "the circuit opened");
+                }
                 Circuit::Open
             }
             Some(Transition::Reset) => {
-                tracing::info!(backend = self.name(), "the circuit closed");
+                if CIRCUIT_LINES.admits(self.name()) {
+                    tracing::info!(backend = self.name(), "the circuit closed");
+                }
                 Circuit::Closed
             }
         };

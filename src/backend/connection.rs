@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use crate::protocol::{Era, LogLevel, Object, RawJson, Revision, method};
+use crate::protocol::{Era, LogLevel, Object, RawJson, Revision, frame, method};
 
 use super::child::Child;
 use super::handshake::{Agreement, own_meta};
@@ -145,11 +145,11 @@ impl Connection {
         }
     }
 
-    /// Says something that wants no answer.
-    pub(super) async fn notify(&self, name: &str) {
+    /// Says something that wants no answer, and once if it was not even sent yet.
+    pub(super) fn notify_once(&self, name: &str) {
         match &self.wire {
             Wire::Pipe(pipe) => pipe.notify(name, None),
-            Wire::Http(http) => http.notify(name, None).await,
+            Wire::Http(http) => http.post_once(frame::notification(name, None)),
         }
     }
 

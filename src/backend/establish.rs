@@ -101,6 +101,7 @@ impl Attempt<'_> {
         let limit = self.settings.timeouts.connect;
         let connection = HttpConnection::new(
             remote,
+            &self.settings.name,
             self.authorizer.cloned(),
             self.ids.clone(),
             self.capabilities,
@@ -118,7 +119,8 @@ impl Attempt<'_> {
 
     async fn sse(&self, remote: &RemoteSettings) -> Result<(Wire, Agreement), Failure> {
         let limit = self.settings.timeouts.connect;
-        let pipe = sse::connect(remote, self.authorizer.cloned(), self.is_interactive(), limit).await?;
+        let (authorizer, is_interactive) = (self.authorizer.cloned(), self.is_interactive());
+        let pipe = sse::connect(remote, &self.settings.name, authorizer, is_interactive, limit).await?;
         let agreeing = handshake::initialize_pipe(&pipe, self.ids, self.capabilities);
         let agreed = timeout_at(Instant::now() + limit, agreeing).await;
         let failure = match agreed {

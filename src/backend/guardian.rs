@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::groups::{self, groups};
 use super::marks::Mark;
+use crate::telemetry::LogLimit;
 
 /// The command that this program is started with as a guardian.
 const COMMAND: &str = "guard";
@@ -25,6 +26,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 4;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
+const GUARDIAN_LINES: LogLimit = LogLimit::new("the guardian ended", 2);
+
 /// Starts the guardian, and another one should it end. To be called once, before any child is started.
 pub fn start_guardian() {
     tokio::spawn(async {
@@ -33,10 +36,12 @@ pub fn start_guardian() {
                 Ok((guardian, pipe)) => serve(guardian, pipe).await,
                 Err(error) => error.to_string(),
             };
-            tracing::warn!(
-                reason,
-                "nothing would end the backends' processes if the gateway were killed now"
-            );
+            if GUARDIAN_LINES.admits("") {
+                tracing::warn!(
+                    reason,
+                    "nothing would end the backends' processes if the gateway were killed now"
+                );
+            }
             sleep(AGAIN).await;
         }
     });

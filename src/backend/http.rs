@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::protocol::{ClientCapabilities, Id, LogLevel, Pieces, RawJson, Revision, frame, header, method};
+use crate::telemetry::LogLimit;
 
 pub(super) use client::{describe, library};
 pub(super) use headers::fixed as fixed_headers;
@@ -37,13 +38,17 @@ use rest::Rests;
 use super::connection::level_params;
 use super::handshake;
 use super::ids::Ids;
+use super::noise::ANSWERS_NOT_TAKEN;
 use super::oauth::{self, Authorizer};
+use super::outbox::{Outbox, Queued};
 use super::signals::Signals;
 use super::wire::{Outgoing, Reply, WireEvent};
 use super::{Failure, RemoteSettings};
 
 /// Events beside a call's own stream that wait for the call to take them.
 const ASIDE_QUEUE: usize = 256;
+
+const SESSION_LINES: LogLimit = LogLimit::new("a backend forgot the session", 2);
 
 /// What the gateway says about itself with each request to this backend.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +90,7 @@ pub(super) struct HttpConnection {
     aside: Mutex<Option<mpsc::Sender<WireEvent>>>,
     ids: Ids,
     signals: Signals,
+    outbox: Outbox,
     rests: Rests,
     /// For everything that is no call.
     limit: Duration,
@@ -97,6 +103,7 @@ impl HttpConnection {
     /// A header that HTTP cannot carry, or no TLS roots.
     pub(super) fn new(
         remote: &RemoteSettings,
+        backend: &str,
         authorizer: Option<Arc<Authorizer>>,
         ids: Ids,
         capabilities: ClientCapabilities,
@@ -113,7 +120,8 @@ impl HttpConnection {
             level: Mutex::default(),
             aside: Mutex::default(),
             ids,
-            signals: Signals::default(),
+            signals: Signals::new(backend),
+            outbox: Outbox::default(),
             rests: Rests::new(),
             limit,
         })
@@ -180,7 +188,9 @@ impl HttpConnection {
         if self.hop.load().as_ref() != stale {
             return Ok(());
         }
-        tracing::info!(url = %self.origin, "the backend forgot the session; opening another");
+        if SESSION_LINES.admits(&self.origin) {
+            tracing::info!(url = %self.origin, "the backend forgot the session; opening another");
+        }
         handshake::initialize_http(self).await?;
         self.replay_level().await;
         self.signals.renew();
@@ -230,6 +240,38 @@ impl HttpConnection {
 
     pub(super) async fn notify(&self, name: &str, params: Option<&RawJson>) {
         self.post_silent(frame::notification(name, params)).await;
+    }
+
+    /// Sends a notification after those before it; lost if too many wait, as notifications may be.
+    pub(super) fn post_later(self: &Arc<Self>, text: Bytes) {
+        let _ = self.send_queued(self.outbox.push(text));
+    }
+
+    /// The same for one that says nothing new while its like still waits.
+    pub(super) fn post_once(self: &Arc<Self>, text: Bytes) {
+        let _ = self.send_queued(self.outbox.push_once(text));
+    }
+
+    /// Sends the answer to a request of the backend. One that does not take its answers has no use for the connection.
+    pub(super) fn post_answer(self: &Arc<Self>, text: Bytes) {
+        if !self.send_queued(self.outbox.push(text)) {
+            self.signals.lose(ANSWERS_NOT_TAKEN);
+            self.outbox.clear();
+        }
+    }
+
+    /// Starts a worker if there is to be one; `false` if the message was not taken.
+    fn send_queued(self: &Arc<Self>, queued: Queued) -> bool {
+        let connection = Arc::clone(self);
+        let work = async move {
+            while let Some(text) = connection.outbox.next() {
+                connection.post_silent(text).await;
+            }
+        };
+        if queued == Queued::NeedsWorker && !self.signals.say(work) {
+            self.outbox.has_no_worker();
+        }
+        queued != Queued::Full
     }
 
     async fn post(&self, hop: &Hop, outgoing: Option<&Outgoing>, text: Pieces) -> Result<Response, Failure> {
@@ -282,5 +324,6 @@ impl HttpConnection {
             }
         };
         let _ = tokio::time::timeout(self.limit, ending).await;
+        self.outbox.clear();
     }
 }

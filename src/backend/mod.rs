@@ -9,6 +9,7 @@
 //! | `drain.rs` | when is the last call over? |
 //! | `task.rs`, `followed.rs` | how does a call go on that the backend runs as a task, in each era? |
 //! | `supervisor.rs` | who keeps the connection alive? |
+//! | `outage_log.rs` | which failed attempts are worth a log line? |
 //! | `hold.rs` | is a process that keeps crashing left alone? |
 //! | `establish.rs` | how does a connection come about? |
 //! | `handshake.rs` | which era does the server speak? |
@@ -23,6 +24,8 @@
 //! | `pool.rs` | which connections does one call at a time have for itself? |
 //! | `kept.rs` | which are kept for a principal or a session? |
 //! | `places.rs` | how many may there be? |
+//! | `outbox.rs` | what is sent while nobody waits for it, and how much of it? |
+//! | `noise.rs` | what does a backend send unasked, and when is it too much? |
 //! | `pipe.rs`, `in_flight.rs` | how do many calls share one connection, and which is a message about? |
 //! | `call_ref.rs` | was a call written, or given up before? |
 //! | `stdio.rs`, `child.rs` | how does a child process speak, and end? |
@@ -64,8 +67,11 @@ mod lease;
 mod listen;
 mod listing;
 mod marks;
+mod noise;
 mod oauth;
 mod offer;
+mod outage_log;
+mod outbox;
 mod own;
 mod pace;
 mod pipe;

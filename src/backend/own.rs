@@ -195,7 +195,7 @@ impl Backend {
     pub fn roots_changed(&self, session: u64) {
         self.each_replica(|replica| replica.roots_changed(session));
         for connection in self.kept.of(&Holder::Session(session)) {
-            tokio::spawn(async move { connection.notify(method::ROOTS_CHANGED).await });
+            connection.notify_once(method::ROOTS_CHANGED);
         }
     }
 }

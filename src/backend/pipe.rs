@@ -14,6 +14,7 @@ use crate::protocol::{self, Id, Malformed, Message, RawJson, Response, frame, me
 
 use super::call_ref::CallRef;
 use super::in_flight::{Entry, InFlight};
+use super::noise::ANSWERS_NOT_TAKEN;
 use super::signals::{Signals, answer_to};
 use super::wire::{Outgoing, WireEvent};
 use super::{Failure, FailureKind, Sent};
@@ -73,12 +74,16 @@ impl Pipe {
 
     /// Sends a notification; lost if the queue is full, as notifications may be.
     pub(super) fn notify(&self, name: &str, params: Option<&RawJson>) {
-        self.post(frame::notification(name, params));
+        self.is_notified.store(true, Ordering::Relaxed);
+        let _ = self.queue.try_send(Frame { text: frame::notification(name, params), call: None });
     }
 
+    /// Sends the answer to a request of the backend. One that does not read its answers has no use for the connection.
     fn post(&self, text: Bytes) {
         self.is_notified.store(true, Ordering::Relaxed);
-        let _ = self.queue.try_send(Frame { text, call: None });
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(Frame { text, call: None }) {
+            self.lose(ANSWERS_NOT_TAKEN);
+        }
     }
 
     /// Takes one message from the backend, or the batch that servers of 2025-03-26 may send. `false` if it was neither.
@@ -138,7 +143,7 @@ impl Pipe {
         let is_for_client = self.is_interactive && name != method::PING;
         let refusal = answer_to(&name);
         let question = WireEvent::Question { id: id.clone(), method: name, params };
-        if !(is_for_client && self.calls.ask(question)) {
+        if !(is_for_client && self.calls.ask(question)) && self.signals.takes_request() {
             self.post(frame::outcome(&id, &refusal));
         }
     }

@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::protocol::Era;
 use crate::resilience::{BreakerState, Outliers, Verdict, jitter};
+use crate::telemetry::LogLimit;
 
 use super::kept::Key;
 use super::sharing::Share;
@@ -27,6 +28,8 @@ pub(super) struct Replicas {
     /// Held while the backend takes over what they say, so that the newest is never replaced by an older one.
     following: Mutex<()>,
 }
+
+const OUTLIER_LINES: LogLimit = LogLimit::new("a replica is left out", 4);
 
 /// What a replica knows of the others.
 pub(super) struct Peers {
@@ -44,7 +47,9 @@ impl Peers {
             Verdict::Neutral => return,
         };
         if self.outliers.lock().record(self.at, success, now()) {
-            tracing::warn!(backend = name, "does worse than its replicas; left out for a while");
+            if OUTLIER_LINES.admits(name) {
+                tracing::warn!(backend = name, "does worse than its replicas; left out for a while");
+            }
         }
     }
 }

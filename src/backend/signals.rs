@@ -10,10 +10,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::protocol::{ListKind, RawJson, RpcError, method};
 
+use super::noise::Noise;
 use super::watched::Watched;
 
+/// Things that may be said at a time without anybody waiting for them.
+const MAX_SAYING: usize = 256;
+
 /// Shared by a connection's readers and its supervisor.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Signals {
     lost: CancellationToken,
     reason: Arc<OnceLock<String>>,
@@ -21,9 +25,36 @@ pub(super) struct Signals {
     renewed: Arc<Notify>,
     watched: Arc<OnceLock<Arc<Watched>>>,
     saying: TaskTracker,
+    noise: Arc<Noise>,
 }
 
 impl Signals {
+    /// The signals of a connection to `backend`.
+    pub(super) fn new(backend: &str) -> Self {
+        Self {
+            lost: CancellationToken::new(),
+            reason: Arc::default(),
+            changed: Arc::default(),
+            renewed: Arc::default(),
+            watched: Arc::default(),
+            saying: TaskTracker::new(),
+            noise: Arc::new(Noise::new(backend)),
+        }
+    }
+
+    /// Takes something that is no message; too much of it ends the connection.
+    pub(super) fn garbage(&self, text: &[u8]) {
+        if let Err(reason) = self.noise.garbage(text) {
+            self.lose(reason);
+        }
+    }
+
+    /// Whether a request of the backend is to be answered, which no client is asked; too many of them end the
+    /// connection.
+    pub(super) fn takes_request(&self) -> bool {
+        self.noise.request().inspect_err(|reason| self.lose(*reason)).is_ok()
+    }
+
     /// Says that the connection is of no use any more; the first reason stays.
     pub(super) fn lose(&self, reason: impl Into<String>) {
         let _ = self.reason.set(reason.into());
@@ -45,12 +76,12 @@ impl Signals {
         self.reason.get().cloned().unwrap_or_else(|| "the connection ended".to_owned())
     }
 
-    /// Says something in the background, that a call is given up for example.
-    pub(super) fn say(&self, words: impl Future<Output = ()> + Send + 'static) {
+    /// Says something in the background, that a call is given up for example; `false` if it is not said, because too
+    /// much is being said already.
+    pub(super) fn say(&self, words: impl Future<Output = ()> + Send + 'static) -> bool {
         // A call may be dropped while the runtime itself stops; then nobody is left to tell.
-        if let Ok(runtime) = Handle::try_current() {
-            self.saying.spawn_on(words, &runtime);
-        }
+        let runtime = Handle::try_current().ok().filter(|_| self.saying.len() < MAX_SAYING);
+        runtime.map(|runtime| self.saying.spawn_on(words, &runtime)).is_some()
     }
 
     /// Waits until everything was said: the connection may be closed then.
@@ -96,6 +127,13 @@ impl Signals {
         } else if ListKind::ALL.into_iter().any(|kind| kind.changed() == name) {
             self.changed.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+impl Default for Signals {
+    fn default() -> Self {
+        Self::new("test")
     }
 }
 

@@ -28,6 +28,7 @@ const POSTS: usize = 16;
 /// Opens the stream, learns the endpoint, and starts the two tasks that move messages.
 pub(super) async fn connect(
     remote: &RemoteSettings,
+    backend: &str,
     authorizer: Option<Arc<Authorizer>>,
     is_interactive: bool,
     limit: Duration,
@@ -43,7 +44,7 @@ pub(super) async fn connect(
     let (stream, endpoint) = opened.unwrap_or_else(|_| {
         Err(Failure::unavailable(format!("no `endpoint` event in {}", humantime::format_duration(limit))))
     })?;
-    let (pipe, frames) = Pipe::new(Signals::default(), is_interactive);
+    let (pipe, frames) = Pipe::new(Signals::new(backend), is_interactive);
     tokio::spawn(read_stream(stream, pipe.clone()));
     tokio::spawn(post_frames(Poster { client, endpoint, headers, authorizer, limit }, frames, pipe.clone()));
     Ok(pipe)
@@ -131,11 +132,12 @@ async fn read_stream(mut stream: Stream, pipe: Pipe) {
         };
         match event {
             Ok(event) if event.is_message() => {
-                if !pipe.receive(&counted(Bytes::from(event.data)).await) {
-                    tracing::warn!("skipped an event that is no MCP message");
+                let text = counted(Bytes::from(event.data)).await;
+                if !pipe.receive(&text) {
+                    pipe.signals().garbage(&text);
                 }
             }
-            Ok(_) => {}
+            Ok(_) => pipe.signals().garbage(b""),
             Err(failure) => break failure.message,
         }
     };

@@ -28,8 +28,8 @@ pub(super) fn connect(
     let Some(Pipes { stdin, stdout }) = pipes else {
         return Err(Failure::unavailable("the process has no standard streams"));
     };
-    let (pipe, frames) = Pipe::new(Signals::default(), is_interactive);
-    run(pipe.clone(), frames, (stdout, stdin), backend);
+    let (pipe, frames) = Pipe::new(Signals::new(backend), is_interactive);
+    run(pipe.clone(), frames, (stdout, stdin));
     Ok((pipe, child))
 }
 
@@ -38,10 +38,9 @@ fn run(
     pipe: Pipe,
     frames: mpsc::Receiver<Frame>,
     (reader, writer): (impl AsyncRead + Unpin + Send + 'static, impl AsyncWrite + Unpin + Send + 'static),
-    backend: &str,
 ) {
     tokio::spawn(write_frames(writer, frames, pipe.signals().clone()));
-    tokio::spawn(read_lines(reader, pipe, backend.to_owned()));
+    tokio::spawn(read_lines(reader, pipe));
 }
 
 /// Ends, and so closes the child's standard input, when the connection is lost. What was said before and starts
@@ -94,14 +93,17 @@ async fn write_line(writer: &mut (impl AsyncWrite + Unpin), text: &Bytes) -> std
 }
 
 /// Reads until the stream ends or a line grows past the bound: then nothing can be trusted any more.
-async fn read_lines(mut reader: impl AsyncRead + Unpin, pipe: Pipe, backend: String) {
+async fn read_lines(mut reader: impl AsyncRead + Unpin, pipe: Pipe) {
     let mut buffer = BytesMut::with_capacity(8 * 1024);
     let mut scanned = 0;
     let reason = loop {
         while let Some(end) = memchr::memchr(b'\n', &buffer[scanned..]).map(|at| scanned + at) {
             let line = buffer.split_to(end + 1).freeze();
             scanned = 0;
-            receive(&pipe, &counted(line).await, &backend);
+            receive(&pipe, &counted(line).await);
+            if pipe.signals().is_lost() {
+                break;
+            }
         }
         scanned = buffer.len();
         if scanned > MAX_MESSAGE_BYTES {
@@ -121,14 +123,10 @@ async fn read_lines(mut reader: impl AsyncRead + Unpin, pipe: Pipe, backend: Str
 }
 
 /// Many servers print a banner to standard output; a line that is no message is skipped.
-fn receive(pipe: &Pipe, line: &Bytes, backend: &str) {
+fn receive(pipe: &Pipe, line: &Bytes) {
     let is_blank = line.iter().all(u8::is_ascii_whitespace);
-    if !is_blank && !pipe.receive(line) {
-        tracing::warn!(
-            backend,
-            bytes = line.len(),
-            "skipped a line of standard output that is no MCP message"
-        );
+    if is_blank || !pipe.receive(line) {
+        pipe.signals().garbage(line);
     }
 }
 
@@ -141,7 +139,7 @@ mod tests {
     fn pair() -> (Pipe, tokio::io::DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (pipe, frames) = Pipe::new(Signals::default(), false);
-        run(pipe.clone(), frames, tokio::io::split(ours), "test");
+        run(pipe.clone(), frames, tokio::io::split(ours));
         (pipe, theirs)
     }
 
@@ -154,6 +152,22 @@ mod tests {
             .await
             .unwrap();
         assert!(matches!(reply.next().await, WireEvent::Answer(Ok(_))));
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_garbage_ends_the_connection_with_that_reason() {
+        let (pipe, mut theirs) = pair();
+        let flood = b"}{\n".repeat(10_000);
+        while theirs.write_all(&flood).await.is_ok() {}
+        assert_eq!(pipe.signals().reason(), "the backend floods the connection with what is no MCP message");
+    }
+
+    #[tokio::test]
+    async fn a_backend_that_asks_without_end_is_answered_for_a_while_only() {
+        let (pipe, mut theirs) = pair();
+        let pings = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n".repeat(100);
+        while theirs.write_all(&pings).await.is_ok() {}
+        assert!(pipe.signals().is_lost());
     }
 
     #[tokio::test]

@@ -14,10 +14,13 @@ use super::child::Child;
 use super::connection::{Connection, Established};
 use super::establish::{Attempt, EXIT_STATUS};
 use super::handshake::Refusal;
+use super::noise;
 use super::offer::fetch;
+use super::outage_log::OutageLog;
 use super::pace::Pace;
 use super::state::Ready;
-use super::{Backend, Failure, State};
+use super::{Backend, Failure, State, now};
+use crate::telemetry::LogLimit;
 
 /// After `list_changed`, how long to wait for more of them before fetching.
 const DEBOUNCE: Duration = Duration::from_millis(150);
@@ -29,6 +32,10 @@ const HEALTH: Duration = Duration::from_secs(15);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// A connection that lived this long starts the waits anew.
 const STABLE: Duration = Duration::from_secs(10);
+
+const READY_LINES: LogLimit = LogLimit::new("a backend is ready", 5);
+const CUT_LINES: LogLimit = LogLimit::new("a list is not whole", 5);
+const REFETCH_LINES: LogLimit = LogLimit::new("the lists of a backend could not be fetched", 1);
 
 impl Backend {
     /// Keeps the backend connected until `stop`; then ends the connection and the process behind it.
@@ -60,6 +67,7 @@ impl Backend {
             backoff: Backoff::new(&self.settings().restart),
             connected_before: false,
             refused: None,
+            outage: OutageLog::default(),
             starts,
             refresh,
             stop,
@@ -81,6 +89,7 @@ struct Supervisor {
     connected_before: bool,
     /// What a process said in the round before that was asked `initialize` without a probe, and refused.
     refused: Option<String>,
+    outage: OutageLog,
     starts: Arc<Semaphore>,
     refresh: Duration,
     stop: CancellationToken,
@@ -100,6 +109,7 @@ impl Supervisor {
                 }
                 if since.elapsed() >= STABLE {
                     self.backoff.reset();
+                    self.outage.over();
                 }
                 (reason, None)
             }
@@ -173,7 +183,9 @@ impl Supervisor {
         let offer = fetched.unwrap_or_else(|| Err(Failure::unavailable("stopping")))?;
         let known = before.as_ref().map_or(&[][..], |before| &before.cut);
         for cut in offer.cut.iter().filter(|cut| !known.contains(cut)) {
-            tracing::warn!(backend = self.backend.name(), reason = cut, "a list is not whole");
+            if CUT_LINES.admits(self.backend.name()) {
+                tracing::warn!(backend = self.backend.name(), reason = cut, "a list is not whole");
+            }
         }
         self.backend.publish_offer(offer);
         Ok(())
@@ -185,17 +197,23 @@ impl Supervisor {
         self.backend.learn_era(Some(connection.revision().era()));
         self.backend.connected_anew(std::mem::replace(&mut self.connected_before, true));
         self.backend.publish_state(State::Ready(Ready(Arc::clone(&connection))));
-        tracing::info!(
-            backend = self.backend.name(),
-            revision = connection.revision().as_str(),
-            era = connection.revision().era().as_str(),
-            "backend ready"
-        );
+        if READY_LINES.admits(self.backend.name()) {
+            tracing::info!(
+                backend = self.backend.name(),
+                revision = connection.revision().as_str(),
+                era = connection.revision().era().as_str(),
+                "backend ready"
+            );
+        }
         connection.listen(&self.backend.watched);
         let reason = self.watch(&connection, established.child.as_mut()).await;
         // Known at once, so that no call tries; how the process ended is known a moment later.
         self.backend.publish_state(State::Down { reason: reason.clone(), retry_at: None });
-        let reason = exit_reason(established.child.as_mut(), reason).await;
+        let reason = match noise::is_flood(&reason) {
+            // The gateway ended the connection: how the process took that is not why.
+            true => reason,
+            false => exit_reason(established.child.as_mut(), reason).await,
+        };
         self.backend.pool.close().await;
         established.end(&reason).await;
         reason
@@ -239,7 +257,10 @@ impl Supervisor {
                     return failure.message;
                 }
                 // A server may be too busy with a call to answer; its end would show otherwise.
-                tracing::warn!(backend = self.backend.name(), %failure, "what the backend offers could not be fetched");
+                let backend = self.backend.name();
+                if REFETCH_LINES.admits(backend) {
+                    tracing::warn!(backend, %failure, "the lists of the backend could not be fetched");
+                }
             }
         }
     }
@@ -257,14 +278,14 @@ impl Supervisor {
         let asked = asked.map(|asked| asked.min(LONGEST_PAUSE));
         let wait = held.into_iter().chain(asked).fold(wait, Duration::max);
         let said = self.backend.tail.lock().back().cloned();
-        tracing::warn!(
-            backend = self.backend.name(),
-            reason,
-            said,
-            held = held.is_some(),
-            retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            "backend down"
-        );
+        let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let (backend, held) = (self.backend.name(), held.is_some());
+        match self.outage.failed(&reason, now()) {
+            Some(earlier) => {
+                tracing::warn!(backend, reason, said, held, retry_ms, earlier, "backend down");
+            }
+            None => tracing::debug!(backend, reason, said, held, retry_ms, "backend still down"),
+        }
         self.backend.publish_state(State::Down { reason, retry_at: Some(Instant::now() + wait) });
         tokio::select! {
             () = sleep(wait) => {}

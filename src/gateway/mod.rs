@@ -99,6 +99,7 @@ impl Gateway {
         let sealer = keys::sealer(&config, keep)?;
         let router = Router::new(config.catalog.clone(), Fleet::new(members.clone()), sealer);
         tasks.spawn(Arc::clone(&router).keep_fresh(changed, store, stop.clone()));
+        tasks.spawn(summarize_logs(stop.clone()));
         for member in &members {
             crew.begin(member);
         }
@@ -263,6 +264,15 @@ fn kept(store: &Path) -> BTreeMap<String, KeptListing> {
         tracing::warn!(%error, file = %store.display(), "the kept catalog cannot be read; starting without it");
         BTreeMap::new()
     })
+}
+
+/// Writes what was left out of the log, now and then and at the end.
+async fn summarize_logs(stop: CancellationToken) {
+    let mut ticks = interval(UPKEEP);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        telemetry::write_log_summaries();
+    }
+    telemetry::write_last_log_summaries();
 }
 
 async fn upkeep(metrics: telemetry::Metrics, stop: CancellationToken) {

@@ -13,6 +13,7 @@
 //! | `backoff.rs` | how long until the next attempt? |
 //! | `crash_loop.rs` | when is starting a process again of no use? |
 //! | `budget.rs` | may one more call be made again? |
+//! | `rate_limit.rs` | does something arrive faster than it may? |
 //! | `outlier.rs` | which of several replicas does worse than the others? |
 //! | `wait.rs` | how much of a wait is left? |
 //! | `jitter.rs` | how are simultaneous waits spread out? |
@@ -34,6 +35,7 @@ mod crash_loop;
 mod jitter;
 mod outlier;
 mod permit;
+mod rate_limit;
 mod refused;
 mod settings;
 mod transition;
@@ -54,6 +56,7 @@ pub(crate) use jitter::fix_jitter;
 pub use jitter::jitter;
 pub use outlier::Outliers;
 pub use permit::{Permit, SharedBreaker};
+pub use rate_limit::RateLimit;
 pub use refused::{Reason, Refused};
 pub use settings::{BreakerSettings, ConcurrencySettings, RestartSettings, RetrySettings};
 pub use transition::{BreakerState, Cause, Transition};

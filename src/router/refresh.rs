@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::TransportSettings;
 use crate::catalog::{Catalog, CatalogSettings, KeptListing, Source, save};
 use crate::protocol::ListKind;
+use crate::telemetry::LogLimit;
 use crate::telemetry::backends::{self, Entries};
 use crate::telemetry::process;
 
@@ -20,6 +21,9 @@ use super::router::Router;
 
 /// Backends that come up together are merged once.
 const DEBOUNCE: Duration = Duration::from_millis(30);
+
+const WARNING_LINES: LogLimit = LogLimit::new("warnings about the catalog", 100);
+const KEEP_LINES: LogLimit = LogLimit::new("the catalog could not be kept", 1);
 
 /// How often each list changed in what clients see.
 pub(super) type Counters = BTreeMap<ListKind, u64>;
@@ -99,7 +103,7 @@ impl Router {
         let new = merge(old.generation() + 1, &self.settings(), &fleet);
         let changed = new.changed_since(&old);
         for warning in new.warnings() {
-            if !old.warnings().contains(warning) {
+            if !old.warnings().contains(warning) && WARNING_LINES.admits("") {
                 tracing::warn!(%warning, "catalog");
             }
         }
@@ -127,7 +131,9 @@ impl Router {
         }
         let written = tokio::task::spawn_blocking(move || write(&store, &kept)).await;
         if let Ok(Err(error)) = written {
-            tracing::warn!(%error, "the catalog could not be kept for the next start; is `state_dir` writable?");
+            if KEEP_LINES.admits("") {
+                tracing::warn!(%error, "the catalog could not be kept for the next start; is `state_dir` writable?");
+            }
         }
     }
 }

@@ -33,6 +33,7 @@ fn full_page() -> String {
     process::http_request("mcp", 200);
     process::auth_failure();
     process::refused("host");
+    process::log_line_suppressed("kind");
     process::panicked();
     process::build_info("0.1.0", None);
     metrics.render()

@@ -9,6 +9,8 @@
 //! | `backends.rs` | how is each backend? |
 //! | `process.rs` | how is the gateway itself? |
 //! | `logs.rs` | where do log lines go? |
+//! | `log_limit.rs` | which lines are written about what happens without end? |
+//! | `excerpt.rs` | how is text of a foreign party shown in a line? |
 //! | `settings.rs` | what can an operator set? |
 //!
 //! The room imports no other; every room may call it. Numbers are recorded through the functions
@@ -19,7 +21,9 @@
 
 pub mod backends;
 mod calls;
+mod excerpt;
 mod fresh;
+mod log_limit;
 mod logs;
 mod names;
 pub mod process;
@@ -30,6 +34,8 @@ mod settings;
 mod lint;
 
 pub use calls::{CallMetrics, InFlight, Outcome};
+pub use excerpt::excerpt;
+pub use log_limit::{LogLimit, write_last_log_summaries, write_log_summaries};
 pub use logs::{LogError, init, set_level};
 pub use names::{DECLARED, Declared, Kind};
 pub use recorder::{Metrics, install};

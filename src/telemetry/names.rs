@@ -100,6 +100,8 @@ declare! {
         "Requests without a token that is known."
     Counter Count REFUSED_REQUESTS "switchyard_refused_requests_total" ["reason"]
         "Requests refused before they were looked at as a call."
+    Counter Count SUPPRESSED_LOG_LINES "switchyard_suppressed_log_lines_total" ["kind"]
+        "Log lines left out because their kind is repeated too often; a summary line counts them."
     Counter Count PANICS "switchyard_panics_total" []
         "Panics; each is a bug worth reporting."
     Gauge Count BUILD_INFO "switchyard_build_info" ["version", "revision"]

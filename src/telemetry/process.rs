@@ -8,7 +8,8 @@ use parking_lot::RwLock;
 
 use super::names::{
     AUTH_FAILURES, BUILD_INFO, CATALOG_GENERATION, CONFIG_APPLIED, CONFIG_GENERATION, CONFIG_RELOADS,
-    CONFIG_VALID, HTTP_REQUESTS, PANICS, PROCESS_START_TIME, REFUSED_REQUESTS, SESSIONS, TASKS,
+    CONFIG_VALID, HTTP_REQUESTS, PANICS, PROCESS_START_TIME, REFUSED_REQUESTS, SESSIONS,
+    SUPPRESSED_LOG_LINES, TASKS,
 };
 use super::recorder::{counter, gauge};
 
@@ -32,6 +33,11 @@ pub fn auth_failure() {
 /// Counts a request refused before it was looked at as a call.
 pub fn refused(reason: &'static str) {
     counter(&REFUSED_REQUESTS, [reason]).increment(1);
+}
+
+/// Counts a log line that was left out because its kind is repeated too often.
+pub(super) fn log_line_suppressed(kind: &'static str) {
+    counter(&SUPPRESSED_LOG_LINES, [kind]).increment(1);
 }
 
 /// Counts a panic.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::wire::Outgoing;
 use super::{Hop, HttpConnection};
-use crate::protocol::{RawJson, method};
+use crate::protocol::{RawJson, frame, method};
 
 /// Tells the backend when a request is given up. A modern one sees its stream close; a legacy one
 /// would not care, and is told by a notification.
@@ -37,10 +37,7 @@ impl Drop for CancelGuard {
         if !(self.armed && self.tells) {
             return;
         }
-        let connection = Arc::clone(&self.connection);
         let params = RawJson::of(&json!({ "requestId": self.id }));
-        self.connection
-            .signals()
-            .say(async move { connection.notify(method::CANCELLED, Some(&params)).await });
+        self.connection.post_later(frame::notification(method::CANCELLED, Some(&params)));
     }
 }

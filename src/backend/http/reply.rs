@@ -81,7 +81,7 @@ impl HttpReply {
 
     /// Sends the answer to a question.
     pub(in super::super) fn post(&self, text: Bytes) {
-        post(&self.guard.connection, text);
+        self.guard.connection.post_answer(text);
     }
 
     /// Drops the reply without cancelling: the backend did not take the request.
@@ -259,7 +259,14 @@ impl HttpReply {
             Message::Request { id, method, params } if self.guard.connection.may_ask(&method) => {
                 self.pending.push_back(WireEvent::Question { id, method, params });
             }
-            Message::Request { id, method, .. } => answer(&self.guard.connection, &id, &method),
+            Message::Request { id, method, .. } => {
+                answer(&self.guard.connection, &id, &method);
+                let signals = self.guard.connection.signals();
+                if signals.is_lost() {
+                    let failure = Failure::lost(Sent::Maybe, signals.reason());
+                    self.fail(failure);
+                }
+            }
         }
     }
 
@@ -321,12 +328,9 @@ fn is_about_a_request(name: &str) -> bool {
 
 /// Answers a question of the backend on a request of its own.
 pub(super) fn answer(connection: &Arc<HttpConnection>, id: &Id, name: &str) {
-    post(connection, frame::outcome(id, &answer_to(name)));
-}
-
-fn post(connection: &Arc<HttpConnection>, text: Bytes) {
-    let posting = Arc::clone(connection);
-    connection.signals().say(async move { posting.post_silent(text).await });
+    if connection.signals().takes_request() {
+        connection.post_answer(frame::outcome(id, &answer_to(name)));
+    }
 }
 
 /// Whether an error's code is one only a modern server knows (MCP 2026-07-28, basic/versioning).

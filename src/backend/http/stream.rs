@@ -76,7 +76,7 @@ async fn follow_get(
         loop {
             match parser.next_event() {
                 Ok(Some(event)) if event.is_message() => receive(connection, &Bytes::from(event.data)),
-                Ok(Some(_)) => {}
+                Ok(Some(_)) => connection.signals.garbage(b""),
                 Ok(None) => break,
                 Err(error) => return Err(Failure::malformed(error.to_string())),
             }
@@ -98,10 +98,9 @@ fn is_about_a_call(name: &str) -> bool {
 }
 
 fn receive(connection: &Arc<HttpConnection>, text: &Bytes) {
-    protocol::each_message(text, |message| {
-        if let Ok(message) = message {
-            take(connection, message);
-        }
+    protocol::each_message(text, |message| match message {
+        Ok(message) => take(connection, message),
+        Err(_) => connection.signals.garbage(text),
     });
 }
 

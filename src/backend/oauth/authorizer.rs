@@ -24,9 +24,12 @@ use super::holding::{Holding, LOOK};
 use super::turn::Turn;
 use super::vault::Vault;
 use super::{GrantType, OAuthError, OAuthSettings};
+use crate::telemetry::LogLimit;
 
 /// Times that one request is sent again after a refusal: for a new token, and for more scopes.
 const RETRIES: usize = 2;
+
+const RENEWAL_LINES: LogLimit = LogLimit::new("a token could not be renewed", 1);
 
 /// The part of a response that says whether the backend let the request in.
 pub(in super::super) trait Head {
@@ -211,7 +214,9 @@ impl Authorizer {
             return kept;
         }
         if let Err(error) = self.renew(Some(grant.access_token.clone()), None).await {
-            tracing::warn!(backend = self.backend, %error, "the token ends and could not be renewed");
+            if RENEWAL_LINES.admits(&self.backend) {
+                tracing::warn!(backend = self.backend, %error, "the token ends and could not be renewed");
+            }
         }
         self.holding.kept()
     }

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod dead_stream;
+mod floods;
 mod garbage;
 mod killed;
 mod replicas;
