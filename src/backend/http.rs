@@ -214,7 +214,8 @@ impl HttpConnection {
 
     /// Sends a request as `hop` says.
     pub(super) async fn send(self: &Arc<Self>, hop: &Hop, outgoing: &Outgoing) -> Result<HttpReply, Failure> {
-        let text = frame::request_pieces(&Id::number(outgoing.id), outgoing.method, outgoing.params.as_ref());
+        let text =
+            frame::request_pieces(&Id::number(outgoing.id), outgoing.wire_method(), outgoing.params.as_ref());
         let aside = if outgoing.method == method::INITIALIZE { None } else { self.attach() };
         let mut guard = CancelGuard::new(Arc::clone(self), hop, outgoing);
         let response = self.post(hop, Some(outgoing), text).await;

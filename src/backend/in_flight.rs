@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::protocol::{Id, RawJson, meta_key, method};
+use crate::protocol::{Id, RawJson, is_vendor_notification, meta_key, method};
 
 use super::call_ref::CallRef;
 use super::wire::WireEvent;
@@ -112,6 +112,7 @@ fn owner<'a>(calls: &'a HashMap<u64, Entry>, name: &str, params: Option<&RawJson
             let subscription = params?.get("_meta")?.get(meta_key::SUBSCRIPTION_ID)?;
             calls.get(&Id::new(subscription)?.as_number()?)
         }
+        name if is_vendor_notification(name) => only_call(calls),
         _ => None,
     }
 }

@@ -65,7 +65,7 @@ impl Pipe {
             return Err(Failure::unavailable(self.signals.reason()));
         }
         let reply = PipeReply { inbox, pipe: self.clone(), call: call.clone(), finished: false };
-        let text = frame::request(&Id::number(outgoing.id), outgoing.method, outgoing.params.as_ref());
+        let text = frame::request(&Id::number(outgoing.id), outgoing.wire_method(), outgoing.params.as_ref());
         self.queue.try_send(Frame { text, call: Some(call) }).map_err(|_| {
             Failure::new(FailureKind::Busy, Sent::No, "the backend does not read what it is sent")
         })?;

@@ -40,12 +40,19 @@ pub struct Beside {
     pub param_headers: Arc<[ParamHeader]>,
     /// The trace that the call belongs to.
     pub trace: Option<Arc<TraceContext>>,
+    /// The name of a vendor's method, which stands on the wire in place of the one it is counted under.
+    pub vendor_method: Option<Arc<str>>,
 }
 
 impl Outgoing {
     /// A request of which nothing is repeated in a header.
     pub(super) fn new(id: u64, method: &'static str, params: Option<RawJson>) -> Self {
         Self { id, method, params, beside: Beside::default() }
+    }
+
+    /// The method on the wire.
+    pub(super) fn wire_method(&self) -> &str {
+        self.beside.vendor_method.as_deref().unwrap_or(self.method)
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCo
     let gateway = reach(file, &options.target).await?;
     let mut params = Object::new();
     params.set("name", RawJson::of(&options.name)).set("arguments", arguments);
-    let inbound = Inbound { routed: Routed::CallTool, params: Some(params.to_json()), caller: caller() };
+    let inbound = Inbound::new(Routed::CallTool, Some(params.to_json()), caller());
     let mut exchange = gateway.router().call(inbound);
     let answer = loop {
         if let Event::Answer(answer) = exchange.next().await {

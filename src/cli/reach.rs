@@ -108,6 +108,7 @@ pub(super) fn caller() -> Caller {
         request_id: RequestId::new("cli"),
         revision: Revision::LATEST,
         capabilities: RawJson::empty_object(),
+        client_info: None,
         session: None,
         log_level: None,
         asked_level: None,

@@ -19,6 +19,9 @@ pub mod key {
     pub const PROGRESS_TOKEN: &str = "progressToken";
 }
 
+/// Most bytes that are passed on of what a client says about itself.
+const MAX_INFO: usize = 4096;
+
 /// The gateway's name and version, as a server towards clients and as a client towards backends.
 pub fn gateway_info() -> RawJson {
     static INFO: LazyLock<RawJson> = LazyLock::new(|| {
@@ -29,6 +32,12 @@ pub fn gateway_info() -> RawJson {
     INFO.clone()
 }
 
+/// `info` if a typed peer can read it as a client's name and version.
+pub fn readable_info(info: RawJson) -> Option<RawJson> {
+    let is_text = |key| info.get(key).is_some_and(|value| value.string().is_some());
+    (info.len() <= MAX_INFO && is_text("name") && is_text("version")).then_some(info)
+}
+
 /// What a client's request carries in `_meta`, as far as the gateway looks.
 #[derive(Debug, Clone, Default)]
 pub struct RequestMeta {
@@ -36,6 +45,8 @@ pub struct RequestMeta {
     pub protocol_version: Option<String>,
     /// Declared with this request.
     pub client_capabilities: Option<RawJson>,
+    /// The client's name and version, if they are in the form that MCP wants.
+    pub client_info: Option<RawJson>,
     /// Least level of log notifications wanted.
     pub log_level: Option<String>,
     /// Echoed on progress notifications.
@@ -57,6 +68,7 @@ impl RequestMeta {
             match &*name {
                 key::PROTOCOL_VERSION => read.protocol_version = text(value),
                 key::CLIENT_CAPABILITIES => read.client_capabilities = Some(meta.sharing(value)),
+                key::CLIENT_INFO => read.client_info = readable_info(meta.sharing(value)),
                 key::LOG_LEVEL => read.log_level = text(value),
                 key::PROGRESS_TOKEN => read.progress_token = Some(meta.sharing(value)),
                 trace::PARENT | trace::STATE | trace::BAGGAGE => {
@@ -88,7 +100,7 @@ pub struct HopMeta {
     pub revision: Option<Revision>,
     /// For a modern backend: what the client can do.
     pub client_capabilities: Option<RawJson>,
-    /// For a modern backend: the gateway's own name and version.
+    /// For a modern backend: the client's name and version, or the gateway's own.
     pub client_info: Option<RawJson>,
     /// For a modern backend: least level of log notifications wanted.
     pub log_level: Option<LogLevel>,

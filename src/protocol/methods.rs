@@ -105,10 +105,12 @@ pub enum Routed {
     UpdateTask,
     /// `tasks/cancel`, of the extension
     CancelTask,
+    /// A request of no specification, passed on under the name that its client gave it
+    Vendor,
 }
 
 impl Routed {
-    /// All of them.
+    /// All that a specification names.
     pub const ALL: [Routed; 9] = [
         Self::CallTool,
         Self::GetPrompt,
@@ -121,7 +123,7 @@ impl Routed {
         Self::CancelTask,
     ];
 
-    /// Its name on the wire.
+    /// Its name on the wire; for a vendor's, the one name under which all of them are counted.
     pub fn method(self) -> &'static str {
         match self {
             Self::CallTool => "tools/call",
@@ -133,6 +135,7 @@ impl Routed {
             Self::GetTask => "tasks/get",
             Self::UpdateTask => "tasks/update",
             Self::CancelTask => "tasks/cancel",
+            Self::Vendor => "vendor",
         }
     }
 

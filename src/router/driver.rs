@@ -94,7 +94,7 @@ impl Driver {
         if self.inbound.routed.is_about_a_task() {
             return Box::pin(self.open_task()).await;
         }
-        let mut target = match resolve(&self.router.catalog(), &self.inbound) {
+        let mut target = match resolve(&self.router, &self.inbound) {
             Ok(target) => target,
             Err(error) => return Some(self.unresolved(error)),
         };
@@ -156,7 +156,8 @@ impl Driver {
         let params = hop::outward(&target, &self.inbound, admission.revision(), id);
         let param_headers = target.tool.as_ref().map(|tool| Arc::clone(&tool.param_headers));
         let trace = self.inbound.caller.trace.clone();
-        let beside = Beside { param_headers: param_headers.unwrap_or_default(), trace };
+        let vendor_method = self.inbound.vendor_method.clone();
+        let beside = Beside { param_headers: param_headers.unwrap_or_default(), trace, vendor_method };
         let method = self.inbound.routed.method();
         let as_task = tasks::is_wanted(&target, &self.inbound) && admission.takes_tasks();
         let begin = match target.is_followed {

@@ -1,5 +1,6 @@
 //! One request and everything that belongs to it: progress, logs, questions back, the answer.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,12 +15,12 @@ use super::router::Router;
 /// What a client hears of its request.
 #[derive(Debug)]
 pub enum Event {
-    /// Progress or a log message that belongs to the request.
+    /// Progress, a log message or a vendor's notification that belongs to the request.
     Notification {
-        /// `notifications/progress` or `notifications/message`.
-        method: &'static str,
+        /// `notifications/progress`, `notifications/message` or a vendor's.
+        method: Cow<'static, str>,
         /// With the client's own progress token.
-        params: RawJson,
+        params: Option<RawJson>,
     },
     /// The backend asks the client something. Only legacy clients get this, and only for what they
     /// declared; a modern client's answer says `input_required` instead.

@@ -63,7 +63,8 @@ impl Member {
         skills::declared(&self.capabilities()?).filter(|_| !is_legacy)
     }
 
-    fn capabilities(&self) -> Option<RawJson> {
+    /// What it declares, or last declared.
+    pub(super) fn capabilities(&self) -> Option<RawJson> {
         let offered = self.backend.offer().and_then(|offer| offer.capabilities.clone());
         offered.or_else(|| self.kept.as_ref().and_then(|kept| kept.listing.capabilities.clone()))
     }
@@ -110,6 +111,12 @@ impl Fleet {
     /// In order.
     pub fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// The only backend, if there is just one and all that it has is for clients.
+    pub(super) fn sole(&self) -> Option<&Member> {
+        let [member] = self.members.as_slice() else { return None };
+        (member.exposure.expose.is_empty() && member.exposure.hide.is_empty()).then_some(member)
     }
 
     /// A backend whose entries are not known yet, to which `name` would belong by its prefix.

@@ -1,9 +1,11 @@
 //! What is rewritten between the client's hop and the backend's: names, `_meta`, progress tokens.
 //! Every other byte passes as it came.
 
+use std::borrow::Cow;
+
 use crate::protocol::{
-    ClientCapabilities, Era, HopMeta, LogLevel, Object, RawJson, Revision, Routed, meta_key, method,
-    rewrite_meta, tasks,
+    ClientCapabilities, Era, HopMeta, LogLevel, Object, RawJson, Revision, Routed, gateway_info,
+    is_vendor_notification, meta_key, method, rewrite_meta, tasks,
 };
 
 use super::exchange::Event;
@@ -16,8 +18,9 @@ pub(super) fn outward(target: &Target, inbound: &Inbound, revision: Revision, id
     if target.is_followed {
         meta.client_capabilities = meta.client_capabilities.as_ref().map(tasks::declared_beside);
     }
-    let (key, name) = localized(target, inbound.routed);
-    let mut changes = vec![(key, Some(name)), ("_meta", rewrite_meta(target.params.get("_meta"), &meta))];
+    let mut changes = Vec::with_capacity(3);
+    changes.extend(localized(target, inbound.routed).map(|(key, name)| (key, Some(name))));
+    changes.push(("_meta", rewrite_meta(target.params.get("_meta"), &meta)));
     if inbound.routed == Routed::CallTool {
         // What 2025-11-25 asks for a task with; whether there is one is not up to the client here.
         changes.push(("task", None));
@@ -25,15 +28,16 @@ pub(super) fn outward(target: &Target, inbound: &Inbound, revision: Revision, id
     target.params.changed(&changes)
 }
 
-/// The parameter that says what is asked for, and the name that the backend has for it.
-fn localized(target: &Target, routed: Routed) -> (&'static str, RawJson) {
+/// The parameter that says what is asked for, and the name that the backend has for it; none in a vendor's request.
+fn localized(target: &Target, routed: Routed) -> Option<(&'static str, RawJson)> {
     let local = RawJson::of_text(&target.route.local);
-    match routed {
+    Some(match routed {
         Routed::CallTool | Routed::GetPrompt => ("name", local),
         Routed::ReadResource | Routed::GetSkill | Routed::ReadDirectory => ("uri", local),
         Routed::Complete => ("ref", localized_reference(&target.params, local)),
         Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => ("taskId", local),
-    }
+        Routed::Vendor => return None,
+    })
 }
 
 fn localized_reference(params: &Object, local: RawJson) -> RawJson {
@@ -57,7 +61,7 @@ fn hop_meta(caller: &Caller, revision: Revision, id: u64) -> HopMeta {
     HopMeta {
         revision: Some(revision),
         client_capabilities: Some(client_capabilities),
-        client_info: Some(crate::protocol::gateway_info()),
+        client_info: Some(caller.client_info.clone().unwrap_or_else(gateway_info)),
         log_level: caller.log_level,
         progress_token,
         trace,
@@ -83,22 +87,36 @@ pub(super) fn without_modern_members(result: RawJson) -> RawJson {
     if changes.iter().any(is_there) { object.changed(&changes) } else { result }
 }
 
+/// Least level of log messages that a client gets; none for none. A legacy client that has set no level leaves the
+/// choice to the server (MCP 2025-11-25, server/utilities/logging).
+fn least_level(caller: &Caller) -> Option<LogLevel> {
+    match caller.revision.era() {
+        Era::Legacy => Some(caller.asked_level.unwrap_or(LogLevel::Debug)),
+        Era::Modern => caller.log_level,
+    }
+}
+
 /// A notification as the client gets it; `None` if it is not for this client.
 pub(super) fn notification(name: &str, params: Option<RawJson>, caller: &Caller) -> Option<Event> {
-    let params = params?;
+    let event =
+        |method, params| Some(Event::Notification { method: Cow::Borrowed(method), params: Some(params) });
     match name {
         method::PROGRESS => {
+            let params = params?;
             let token = caller.progress_token.as_ref()?;
             // On a request's own stream it is known what progress is about, even if the backend does not say.
             let told =
                 || Some(Object::parse(&params)?.changed(&[(meta_key::PROGRESS_TOKEN, Some(token.clone()))]));
             let params = params.with(meta_key::PROGRESS_TOKEN, token).or_else(told)?;
-            Some(Event::Notification { method: method::PROGRESS, params })
+            event(method::PROGRESS, params)
         }
         method::MESSAGE => {
-            let least: LogLevel = caller.log_level?;
-            let passes = LogLevel::of_message(&params) >= least;
-            passes.then_some(Event::Notification { method: method::MESSAGE, params })
+            let params = params?;
+            let passes = LogLevel::of_message(&params) >= least_level(caller)?;
+            if passes { event(method::MESSAGE, params) } else { None }
+        }
+        name if is_vendor_notification(name) => {
+            Some(Event::Notification { method: Cow::Owned(name.to_owned()), params })
         }
         _ => None,
     }

@@ -27,6 +27,7 @@
 //! | `skills.rs` | what of the extension for skills is there for clients? |
 //! | `tasks/` | how does a client follow a call that goes on as a task? |
 //! | `subscriptions.rs`, `updates.rs` | who is told when a resource changes, and how does a client ask to be? |
+//! | `vendor.rs` | who gets a request that no specification names? |
 //! | `session.rs` | what do backends keep for a session? |
 //! | `status.rs` | what do operators see of all this? |
 //!
@@ -59,6 +60,7 @@ mod subscriptions;
 mod target;
 mod tasks;
 mod updates;
+mod vendor;
 mod visit;
 mod visits;
 

@@ -60,6 +60,8 @@ pub struct Caller {
     pub revision: Revision,
     /// What the client declared it can do, with `initialize` or with this request.
     pub capabilities: RawJson,
+    /// Its name and version, as far as the client says them in the form of MCP.
+    pub client_info: Option<RawJson>,
     /// Its session, if it has one.
     pub session: Option<SessionId>,
     /// Least level of log notifications it wants with this request; none for none.
@@ -77,8 +79,17 @@ pub struct Caller {
 pub struct Inbound {
     /// Which of the routed methods.
     pub routed: Routed,
+    /// The name of a vendor's method.
+    pub vendor_method: Option<Arc<str>>,
     /// As the client sent them.
     pub params: Option<RawJson>,
     /// Who sent them.
     pub caller: Caller,
+}
+
+impl Inbound {
+    /// A request that a specification names.
+    pub fn new(routed: Routed, params: Option<RawJson>, caller: Caller) -> Self {
+        Self { routed, vendor_method: None, params, caller }
+    }
 }

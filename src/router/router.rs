@@ -96,8 +96,17 @@ impl Router {
         if let Some(skills) = self.skills().filter(|_| era == Era::Modern) {
             extensions.insert(skills::EXTENSION.to_owned(), skills);
         }
+        let vendors = self.fleet().vendor_capabilities();
+        if era == Era::Modern {
+            vendors.extensions.into_iter().for_each(|(id, settings)| {
+                extensions.entry(id).or_insert(settings);
+            });
+        }
         if !extensions.is_empty() {
             capabilities["extensions"] = extensions.into();
+        }
+        if !vendors.experimental.is_empty() {
+            capabilities["experimental"] = vendors.experimental.into();
         }
         RawJson::of(&capabilities)
     }

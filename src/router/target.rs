@@ -8,7 +8,8 @@ use crate::catalog::{Catalog, Route, ToolEntry};
 use crate::protocol::{Era, ListKind, Object, RawJson, Routed, RpcError, code};
 
 use super::request::Inbound;
-use super::tasks;
+use super::router::Router;
+use super::{tasks, vendor};
 
 /// Where a request goes.
 pub(super) struct Target {
@@ -27,7 +28,8 @@ pub(super) struct Target {
 ///
 /// # Errors
 /// −32602 (−32002 for a resource towards a legacy client) naming what is unknown and what is near.
-pub(super) fn resolve(catalog: &Catalog, inbound: &Inbound) -> Result<Target, RpcError> {
+pub(super) fn resolve(router: &Router, inbound: &Inbound) -> Result<Target, RpcError> {
+    let catalog = &*router.catalog();
     let params = inbound.params.clone().unwrap_or_else(RawJson::empty_object);
     let params = Object::parse(&params).ok_or_else(|| {
         RpcError::invalid_params("`params` must be an object in which no member stands twice")
@@ -44,6 +46,7 @@ pub(super) fn resolve(catalog: &Catalog, inbound: &Inbound) -> Result<Target, Rp
         }
         Routed::Complete => (reference(catalog, &params)?, None),
         Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => return Err(tasks::unknown()),
+        Routed::Vendor => (vendor::route(&router.fleet(), inbound.vendor_method.as_ref())?, None),
     };
     Ok(Target { route, replica: None, tool, params, is_followed: false })
 }

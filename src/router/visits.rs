@@ -149,7 +149,10 @@ impl Driver {
         let id = params.get("elicitationId")?.string()?.into_owned();
         let session = self.router.visits().take(backend, &id)?;
         if Some(session) == self.inbound.caller.session {
-            return Some(Event::Notification { method: method::ELICITATION_COMPLETE, params });
+            return Some(Event::Notification {
+                method: method::ELICITATION_COMPLETE.into(),
+                params: Some(params),
+            });
         }
         self.router.visits().tell(session, &id);
         None
@@ -159,7 +162,10 @@ impl Driver {
     pub(super) fn pages_done(&mut self) {
         for id in std::mem::take(&mut self.visited) {
             let params = RawJson::of(&json!({ "elicitationId": id }));
-            self.due.push_back(Event::Notification { method: method::ELICITATION_COMPLETE, params });
+            self.due.push_back(Event::Notification {
+                method: method::ELICITATION_COMPLETE.into(),
+                params: Some(params),
+            });
         }
     }
 }

@@ -27,7 +27,8 @@ pub(super) fn initialize(
     let capabilities = params.and_then(|params| params.get("capabilities")).filter(RawJson::is_object);
     let capabilities = capabilities.unwrap_or_else(RawJson::empty_object);
     let session = Session::new(principal.clone(), revision, capabilities, calls);
-    let session = session.held(server.router.begin_session());
+    let info = params.and_then(|params| params.get("clientInfo"));
+    let session = session.of_client(info).held(server.router.begin_session());
     Ok((session, answers::initialize(server, revision)))
 }
 
@@ -45,7 +46,7 @@ pub(super) fn begin(
 ) -> Result<Work, RpcError> {
     if let Some(routed) = Routed::of(name, Era::Legacy) {
         let caller = session.caller(request_id.clone(), meta);
-        return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
+        return Ok(Work::Routed(server.router.call(Inbound::new(routed, params, caller))));
     }
     if let Some(kind) = ListKind::of(name, Era::Legacy) {
         let caller = session.caller(request_id.clone(), meta);
@@ -60,7 +61,10 @@ pub(super) fn begin(
         }
         method::SET_LEVEL => set_level(session, params.as_ref()).map(|result| Work::Ready(result.into())),
         method::INITIALIZE => Err(RpcError::invalid_request("this session is initialized already")),
-        _ => Err(RpcError::new(crate::protocol::code::METHOD_NOT_FOUND, "no such method in this revision")),
+        _ => {
+            let caller = session.caller(request_id.clone(), meta);
+            server.router.call_vendor(name, params, caller).map(Work::Routed)
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) fn check(
         request_id: request_id.clone(),
         revision,
         capabilities: capabilities.ok_or_else(|| missing(meta_key::CLIENT_CAPABILITIES))?,
+        client_info: meta.client_info.clone(),
         session: None,
         log_level,
         asked_level: log_level,
@@ -54,7 +55,7 @@ pub(super) fn begin(
         return Err(unknown());
     }
     if let Some(routed) = Routed::of(name, Era::Modern) {
-        return Ok(Work::Routed(server.router.call(Inbound { routed, params, caller })));
+        return Ok(Work::Routed(server.router.call(Inbound::new(routed, params, caller))));
     }
     if let Some(kind) = ListKind::of(name, Era::Modern) {
         return answers::list(server, &caller, kind, params.as_ref()).map(Work::Ready);
@@ -63,7 +64,7 @@ pub(super) fn begin(
         method::DISCOVER => Ok(Work::Ready(answers::discover(server).into())),
         method::LISTEN => Subscription::open(server, caller, id, params.as_ref())
             .map(|opened| Work::Subscription(Box::new(opened))),
-        _ => Err(unknown()),
+        _ => server.router.call_vendor(name, params, caller).map(Work::Routed),
     }
 }
 

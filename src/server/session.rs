@@ -5,11 +5,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::calls::Calls;
-use crate::protocol::{ClientCapabilities, LogLevel, RawJson, RequestMeta, Revision};
+use crate::protocol::{ClientCapabilities, LogLevel, RawJson, RequestMeta, Revision, readable_info};
 use crate::router::{Caller, Principal, RequestId, SessionHold, Updates};
 
-/// Least level of log messages for a client that has not set one: the server decides then
-/// (MCP 2025-11-25, server/utilities/logging).
+/// Least level of log messages that a modern server is asked for where a legacy client has set none. A legacy server
+/// decides by itself then (MCP 2025-11-25, server/utilities/logging).
 const UNASKED: LogLevel = LogLevel::Info;
 
 /// What `initialize` agreed on, and what the client set since.
@@ -20,6 +20,8 @@ pub(super) struct Session {
     /// The resources it watches.
     pub(super) updates: Arc<Updates>,
     capabilities: RawJson,
+    /// Not known of a session that another process opened.
+    client_info: Option<RawJson>,
     log_level: Mutex<Option<LogLevel>>,
     /// What backends keep for it.
     hold: Option<SessionHold>,
@@ -33,13 +35,18 @@ impl Session {
         calls: Arc<Calls>,
     ) -> Self {
         let (updates, log_level) = (Arc::default(), Mutex::default());
-        Self { principal, revision, calls, updates, capabilities, log_level, hold: None }
+        Self { principal, revision, calls, updates, capabilities, client_info: None, log_level, hold: None }
     }
 
     /// The same session, for which backends can keep something.
     pub(super) fn held(self, hold: SessionHold) -> Self {
         hold.hears(&self.updates);
         Self { hold: Some(hold), ..self }
+    }
+
+    /// The same session, whose client has said who it is.
+    pub(super) fn of_client(self, info: Option<RawJson>) -> Self {
+        Self { client_info: info.and_then(readable_info), ..self }
     }
 
     /// `logging/setLevel`
@@ -70,6 +77,7 @@ impl Session {
             request_id,
             revision: self.revision,
             capabilities: self.capabilities.clone(),
+            client_info: self.client_info.clone(),
             session: self.hold.as_ref().map(SessionHold::id),
             log_level: Some(asked_level.unwrap_or(UNASKED)),
             asked_level,

@@ -21,3 +21,4 @@ mod sse_pair;
 mod subscriptions;
 mod support;
 mod tasks;
+mod vendors;

@@ -61,7 +61,13 @@ pub(super) fn add_hop(headers: &mut HeaderMap, hop: &Hop, outgoing: Option<&Outg
 
 /// Mirrors the body (MCP 2026-07-28, basic/transports/streamable-http, request metadata).
 fn mirror(headers: &mut HeaderMap, outgoing: &Outgoing) {
-    headers.insert(header::METHOD, HeaderValue::from_static(outgoing.method));
+    let method = match &outgoing.beside.vendor_method {
+        Some(name) => HeaderValue::from_str(name).ok(),
+        None => Some(HeaderValue::from_static(outgoing.method)),
+    };
+    if let Some(method) = method {
+        headers.insert(header::METHOD, method);
+    }
     let name = mirrored_name(outgoing.method, outgoing.params.as_ref());
     let value = name.and_then(|name| HeaderValue::from_str(&encode_value(&name)).ok());
     if let Some(value) = value {
@@ -90,7 +96,7 @@ mod tests {
     fn arguments_are_repeated_towards_modern_servers_only() {
         let param = ParamHeader { header: "Mcp-Param-Region".to_owned(), path: vec!["region".to_owned()] };
         let params = RawJson::parse(r#"{"name":"t","arguments":{"region":"grüße"}}"#.into()).unwrap();
-        let beside = Beside { param_headers: [param].into(), trace: None };
+        let beside = Beside { param_headers: [param].into(), ..Beside::default() };
         let outgoing = Outgoing { beside, ..Outgoing::new(1, "tools/call", Some(params)) };
         let headers = |hop| {
             let mut headers = HeaderMap::new();

@@ -56,21 +56,19 @@ impl Caller {
             "name": format!("b{}__{}", self.backend, self.tool),
             "arguments": { "number": self.number },
         });
-        Inbound {
-            routed: Routed::CallTool,
-            params: Some(RawJson::of(&params)),
-            caller: crate::router::Caller {
-                principal: Principal::anonymous(),
-                request_id: RequestId::new(&format!("req-{}", self.number)),
-                revision: Revision::LATEST,
-                capabilities: RawJson::empty_object(),
-                session: None,
-                log_level: None,
-                asked_level: None,
-                progress_token: Some(RawJson::of(&self.number)),
-                trace: None,
-            },
-        }
+        let caller = crate::router::Caller {
+            principal: Principal::anonymous(),
+            request_id: RequestId::new(&format!("req-{}", self.number)),
+            revision: Revision::LATEST,
+            capabilities: RawJson::empty_object(),
+            client_info: None,
+            session: None,
+            log_level: None,
+            asked_level: None,
+            progress_token: Some(RawJson::of(&self.number)),
+            trace: None,
+        };
+        Inbound::new(Routed::CallTool, Some(RawJson::of(&params)), caller)
     }
 
     async fn answer(&self, exchange: &mut Exchange, tally: &Tally) -> Ending {
@@ -78,7 +76,7 @@ impl Caller {
             match exchange.next().await {
                 Event::Answer(outcome) => return self.judge(outcome, tally),
                 Event::Notification { params, .. } => {
-                    let params: Value = params.to().unwrap_or_default();
+                    let params: Value = params.and_then(|params| params.to()).unwrap_or_default();
                     self.is_own(&params["progressToken"], tally);
                     self.is_own(&params["progress"], tally);
                     // A slow reader.

@@ -183,13 +183,14 @@ mod tests {
             request_id: RequestId::new("req-1"),
             revision,
             capabilities: raw(capabilities),
+            client_info: None,
             session: None,
             log_level: None,
             asked_level: None,
             progress_token: None,
             trace: None,
         };
-        let outcome = shown(&Inbound { routed, params: None, caller }, asked_in, raw(error));
+        let outcome = shown(&Inbound::new(routed, None, caller), asked_in, raw(error));
         outcome.map(|result| result.as_str().to_owned()).map_err(|error| error.as_str().to_owned())
     }
 

@@ -59,7 +59,7 @@ fn each_block(
             with_member(done, "content", |blocks| with_elements(blocks, change))
         }),
         Routed::ReadResource | Routed::GetSkill | Routed::ReadDirectory => None,
-        Routed::Complete | Routed::UpdateTask | Routed::CancelTask => None,
+        Routed::Complete | Routed::UpdateTask | Routed::CancelTask | Routed::Vendor => None,
     };
     changed.unwrap_or(result)
 }

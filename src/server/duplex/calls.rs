@@ -22,7 +22,7 @@ impl Duplex {
             while let Some(event) = call.unless_cancelled(next_event(&mut exchange)).await {
                 match event {
                     Event::Notification { method, params } => {
-                        duplex.outbox.send(frame::notification(method, Some(&params))).await;
+                        duplex.outbox.send(frame::notification(&method, params.as_ref())).await;
                     }
                     Event::Question { method, params, answerer } => {
                         duplex.outbox.send(call.ask(&method, params.as_ref(), answerer)).await;

@@ -111,7 +111,7 @@ impl Relay {
         loop {
             match step {
                 Step::Event(Event::Notification { method, params }) => {
-                    out.message(&frame::notification(method, Some(&params))).await;
+                    out.message(&frame::notification(&method, params.as_ref())).await;
                 }
                 Step::Event(Event::Answer(answer)) => {
                     return out.message(&answer_frame(&self.id, self.era, answer)).await;
