@@ -6,6 +6,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// No writer holds a temporary file for so long.
+const LONGEST_WRITE: Duration = Duration::from_secs(60);
 
 /// Files that only their owner can read.
 pub(crate) fn private() -> OpenOptions {
@@ -38,6 +42,26 @@ pub(crate) fn make(path: &Path, contents: &[u8]) -> io::Result<()> {
         }
     };
     settle(path, |file| file.write_all(contents), link)
+}
+
+/// Removes what writers left that were killed: every temporary file in `directory` if no other process writes there, else
+/// those that are older than any write takes.
+pub(crate) fn sweep(directory: &Path, is_alone: bool) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|held| held.modified()).ok().and_then(|at| at.elapsed().ok());
+        let is_left = is_alone || age.is_some_and(|age| age > LONGEST_WRITE);
+        if is_left && is_temporary(&entry.file_name().to_string_lossy()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// `NAME.PID-NUMBER.new`
+fn is_temporary(name: &str) -> bool {
+    let writer = name.strip_suffix(".new").and_then(|name| name.rsplit_once('.'));
+    let numbers = writer.and_then(|(_, writer)| writer.split_once('-'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.is_some_and(|(pid, number)| is_number(pid) && is_number(number))
 }
 
 /// Writes a temporary file beside `path` and has `place` put it there.
@@ -104,6 +128,20 @@ mod tests {
         assert!(half.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"second", "what fails changes nothing");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_removed_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = ["applied.yaml.12-3.new", "applied.yaml", "gateway.yaml.new", "a.b-c.new"];
+        names.iter().for_each(|name| fs::write(directory.path().join(name), "x").unwrap());
+        sweep(directory.path(), false);
+        assert!(directory.path().join(names[0]).exists(), "another process may be writing it now");
+        sweep(directory.path(), true);
+        let mut left: Vec<_> =
+            fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["a.b-c.new", "applied.yaml", "gateway.yaml.new"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 
 use super::marks::{Mark, VARIABLE};
-use super::{ProcessSettings, groups};
+use super::{ProcessSettings, groups, program};
 use crate::telemetry::LogLimit;
 
 /// How long each step of the stop sequence waits for the next.
@@ -85,7 +85,8 @@ impl Child {
         tail: &StderrTail,
     ) -> io::Result<(Self, Option<Pipes>)> {
         let mark = Mark::draw();
-        let mut process = command(settings, &mark)?.spawn().map_err(|error| describe(settings, &error))?;
+        let mut process =
+            command(settings, &mark)?.spawn().map_err(|error| program::describe(settings, &error))?;
         if let Some(stderr) = process.stderr.take() {
             tokio::spawn(read_stderr(stderr, backend.to_owned(), Arc::clone(tail)));
         }
@@ -190,17 +191,6 @@ fn command(settings: &ProcessSettings, mark: &Mark) -> io::Result<Command> {
 
 fn is_inherited(name: &str) -> bool {
     name.starts_with("LC_") || INHERITED.iter().any(|known| known.eq_ignore_ascii_case(name))
-}
-
-fn describe(settings: &ProcessSettings, error: &io::Error) -> io::Error {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound if !settings.cwd.is_dir() => {
-            format!("its working directory {} does not exist", settings.cwd.display())
-        }
-        io::ErrorKind::NotFound => "no such program; give its full path, or put it on PATH".to_owned(),
-        _ => error.to_string(),
-    };
-    io::Error::new(error.kind(), format!("failed to start `{}`: {hint}", settings.command))
 }
 
 fn describe_exit(status: ExitStatus) -> String {

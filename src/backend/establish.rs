@@ -77,8 +77,10 @@ impl Attempt<'_> {
             ))),
         };
         let is_lost = pipe.signals().is_lost();
+        // Before its standard input is closed: what ends because of that says nothing about the failure.
+        let patience = if pipe.signals().is_ended() { EXIT_STATUS } else { Duration::ZERO };
+        let failed = explain(failed, &mut child, patience).await;
         pipe.lose("the handshake failed");
-        let failed = explain(failed, &mut child).await;
         match is_lost {
             true => child.stop_lost().await,
             false => child.stop().await,
@@ -183,11 +185,10 @@ impl Attempt<'_> {
     }
 }
 
-/// How a process ended says more than that its output did.
-async fn explain(refusal: Refusal, child: &mut Child) -> Refusal {
-    let Ok(reason) = tokio::time::timeout(EXIT_STATUS, child.ended()).await else { return refusal };
+/// How a process ended by itself says more than that its output did.
+async fn explain(refusal: Refusal, child: &mut Child, patience: Duration) -> Refusal {
+    let Ok(reason) = tokio::time::timeout(patience, child.ended()).await else { return refusal };
     match refusal {
-        // It ended because it was told to.
         Refusal::NotLegacy(failure) => Refusal::NotLegacy(failure),
         Refusal::FellOverProbe(failure) => Refusal::FellOverProbe(Failure { message: reason, ..failure }),
         _ => Refusal::Failed(Failure::unavailable(reason)),

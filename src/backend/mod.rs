@@ -29,6 +29,8 @@
 //! | `pipe.rs`, `in_flight.rs` | how do many calls share one connection, and which is a message about? |
 //! | `call_ref.rs` | was a call written, or given up before? |
 //! | `stdio.rs`, `child.rs` | how does a child process speak, and end? |
+//! | `program.rs` | why can a program not be started? |
+//! | `said.rs` | which line of its standard error says why it failed? |
 //! | `marks.rs`, `groups.rs`, `guardian.rs` | what finds and ends all that a child started, whatever becomes of the gateway? |
 //! | `sse.rs` | how does HTTP+SSE work? |
 //! | `http.rs` | how does Streamable HTTP work? |
@@ -77,9 +79,11 @@ mod pace;
 mod pipe;
 mod places;
 mod pool;
+mod program;
 mod refused;
 mod reopen;
 mod replicas;
+mod said;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod settings;

@@ -27,11 +27,6 @@ const REQUEST_FLOOD: &str = "the backend floods the connection with requests of 
 /// It asks, and takes no answers.
 pub(super) const ANSWERS_NOT_TAKEN: &str = "the backend asks and does not take the answers";
 
-/// Whether the gateway ended a connection for this reason.
-pub(super) fn is_flood(reason: &str) -> bool {
-    [GARBAGE_FLOOD, REQUEST_FLOOD, ANSWERS_NOT_TAKEN].contains(&reason)
-}
-
 /// Counts what one connection brings unasked.
 #[derive(Debug)]
 pub(super) struct Noise {

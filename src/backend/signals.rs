@@ -21,6 +21,8 @@ const MAX_SAYING: usize = 256;
 pub(super) struct Signals {
     lost: CancellationToken,
     reason: Arc<OnceLock<String>>,
+    /// Set before the reason if the other side ended the connection.
+    is_ended: Arc<OnceLock<()>>,
     changed: Arc<Notify>,
     renewed: Arc<Notify>,
     watched: Arc<OnceLock<Arc<Watched>>>,
@@ -59,6 +61,19 @@ impl Signals {
     pub(super) fn lose(&self, reason: impl Into<String>) {
         let _ = self.reason.set(reason.into());
         self.lost.cancel();
+    }
+
+    /// Notes that the other side ended the connection; the reason is what it is to be lost for.
+    pub(super) fn ended(&self, reason: impl Into<String>) -> String {
+        if !self.is_lost() {
+            let _ = self.is_ended.set(());
+        }
+        reason.into()
+    }
+
+    /// Whether the other side ended the connection: how its process ended then says why.
+    pub(super) fn is_ended(&self) -> bool {
+        self.is_ended.get().is_some()
     }
 
     pub(super) fn is_lost(&self) -> bool {

@@ -125,6 +125,9 @@ pub struct Snapshot {
     pub last_error: Option<String>,
     /// When everything it offers was last fetched, in seconds since 1970.
     pub fetched_at: Option<u64>,
+    /// The line of those that says most about why it is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// The last lines its process wrote to standard error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stderr: Vec<String>,

@@ -6,7 +6,7 @@ use crate::protocol::{Era, Revision};
 
 use super::replicas::Replicas;
 use super::state::Ready;
-use super::{Backend, Connections, Snapshot, State, TransportSettings};
+use super::{Backend, Connections, Snapshot, State, TransportSettings, said};
 
 impl Backend {
     /// For `/status`.
@@ -23,6 +23,7 @@ impl Backend {
             }
             _ => None,
         };
+        let stderr: Vec<String> = self.tail.lock().iter().cloned().collect();
         Snapshot {
             name: self.name().to_owned(),
             state: state.label().as_str(),
@@ -40,7 +41,8 @@ impl Backend {
             fetched_at: Some(self.fetched_at.load(Ordering::Relaxed))
                 .filter(|at| *at > 0)
                 .max(replicas.iter().filter_map(|replica| replica.fetched_at).max()),
-            stderr: self.tail.lock().iter().cloned().collect(),
+            said: said::reason(stderr.iter().map(String::as_str)),
+            stderr,
             replicas,
             is_ejected: false,
         }

@@ -65,7 +65,7 @@ async fn write_frames(
             _ = signals.lost() => return,
         };
         if let Err(error) = written {
-            return signals.lose(format!("failed to write to the process: {error}"));
+            return signals.lose(signals.ended(format!("failed to write to the process: {error}")));
         }
     }
 }
@@ -114,9 +114,9 @@ async fn read_lines(mut reader: impl AsyncRead + Unpin, pipe: Pipe) {
             reason = pipe.signals().lost() => break reason,
         };
         match read {
-            Ok(0) => break "the process closed its standard output".to_owned(),
+            Ok(0) => break pipe.signals().ended("the process closed its standard output"),
             Ok(_) => {}
-            Err(error) => break format!("failed to read from the process: {error}"),
+            Err(error) => break pipe.signals().ended(format!("failed to read from the process: {error}")),
         }
     };
     pipe.lose(&reason);

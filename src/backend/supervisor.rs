@@ -14,12 +14,11 @@ use super::child::Child;
 use super::connection::{Connection, Established};
 use super::establish::{Attempt, EXIT_STATUS};
 use super::handshake::Refusal;
-use super::noise;
 use super::offer::fetch;
 use super::outage_log::OutageLog;
 use super::pace::Pace;
 use super::state::Ready;
-use super::{Backend, Failure, State, now};
+use super::{Backend, Failure, State, now, said};
 use crate::telemetry::LogLimit;
 
 /// After `list_changed`, how long to wait for more of them before fetching.
@@ -209,11 +208,8 @@ impl Supervisor {
         let reason = self.watch(&connection, established.child.as_mut()).await;
         // Known at once, so that no call tries; how the process ended is known a moment later.
         self.backend.publish_state(State::Down { reason: reason.clone(), retry_at: None });
-        let reason = match noise::is_flood(&reason) {
-            // The gateway ended the connection: how the process took that is not why.
-            true => reason,
-            false => exit_reason(established.child.as_mut(), reason).await,
-        };
+        let is_ended = connection.signals().is_ended();
+        let reason = exit_reason(established.child.as_mut(), is_ended, reason).await;
         self.backend.pool.close().await;
         established.end(&reason).await;
         reason
@@ -277,7 +273,7 @@ impl Supervisor {
         let (wait, held) = (self.backoff.next(jitter()), self.backend.held_for());
         let asked = asked.map(|asked| asked.min(LONGEST_PAUSE));
         let wait = held.into_iter().chain(asked).fold(wait, Duration::max);
-        let said = self.backend.tail.lock().back().cloned();
+        let said = said::reason(self.backend.tail.lock().iter().map(String::as_str));
         let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let (backend, held) = (self.backend.name(), held.is_some());
         match self.outage.failed(&reason, now()) {
@@ -318,8 +314,9 @@ async fn ended(child: &mut Option<&mut Child>) -> String {
     }
 }
 
-/// The end of a process's output says less than how the process ended.
-async fn exit_reason(child: Option<&mut Child>, reason: String) -> String {
-    let Some(child) = child else { return reason };
+/// The end of a process's output says less than how the process ended. A process whose standard input was closed because
+/// the gateway gave the connection up (`!is_ended`) ends for that, and its end hides the reason.
+async fn exit_reason(child: Option<&mut Child>, is_ended: bool, reason: String) -> String {
+    let Some(child) = child.filter(|child| is_ended || !child.speaks_itself()) else { return reason };
     timeout(EXIT_STATUS, child.ended()).await.unwrap_or(reason)
 }

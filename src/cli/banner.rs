@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::gateway::Gateway;
 use crate::router::{BackendStatus, Router};
+use crate::telemetry::LogFormat;
 
-use super::output::{Progress, say, table};
+use super::output::{Progress, say, say_json, table};
 
 /// What the summary says beside the backends.
 pub(super) struct About {
@@ -20,6 +21,7 @@ pub(super) struct About {
     operators: Option<SocketAddr>,
     needs_token: bool,
     config: PathBuf,
+    format: LogFormat,
 }
 
 impl About {
@@ -30,6 +32,7 @@ impl About {
             operators: operators.and_then(|listener| listener.local_addr().ok()),
             needs_token: !config.clients.is_empty(),
             config: std::path::absolute(&config.path).unwrap_or_else(|_| config.path.clone()),
+            format: config.log.format,
         }
     }
 }
@@ -47,7 +50,10 @@ fn endpoint(address: SocketAddr, names: &[String]) -> String {
 
 /// Shows the summary once every backend was tried, or after `patience`.
 pub(super) async fn show(router: Arc<Router>, about: About, patience: Duration) {
-    let progress = Progress::new();
+    let progress = match about.format {
+        LogFormat::Text => Progress::new(),
+        LogFormat::Json => Progress::silent(),
+    };
     let backends = router.backends();
     let _ = timeout(patience, async {
         for (done, backend) in backends.iter().enumerate() {
@@ -58,7 +64,34 @@ pub(super) async fn show(router: Arc<Router>, about: About, patience: Duration) 
     .await;
     progress.clear();
     router.refresh();
-    say(&text(&router.status().backends, &about));
+    let backends = router.status().backends;
+    match about.format {
+        LogFormat::Text => say(&text(&backends, &about)),
+        LogFormat::Json => say_json("INFO", "serving", members(&backends, &about)),
+    }
+}
+
+/// The same for programs, without what people are to copy.
+fn members(backends: &[BackendStatus], about: &About) -> Map<String, Value> {
+    let backend = |one: &BackendStatus| {
+        let snapshot = &one.snapshot;
+        json!({
+            "name": snapshot.name,
+            "transport": snapshot.transport,
+            "state": snapshot.state,
+            "tools": one.tools,
+            "reason": reason(one),
+        })
+    };
+    let page = |page: &str| about.operators.map(|address| format!("http://{address}/{page}"));
+    let members = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "endpoint": about.endpoint,
+        "metrics": page("metrics"),
+        "status": page("status"),
+        "backends": backends.iter().map(backend).collect::<Vec<_>>(),
+    });
+    members.as_object().cloned().unwrap_or_default()
 }
 
 fn text(backends: &[BackendStatus], about: &About) -> String {
@@ -80,21 +113,22 @@ fn text(backends: &[BackendStatus], about: &About) -> String {
 
 fn row(backend: &BackendStatus) -> Vec<String> {
     let snapshot = &backend.snapshot;
-    let reason = match snapshot.state {
-        "down" => {
-            let said = snapshot.stderr.last().map(|line| format!(" (it said: {line})"));
-            format!("{}{}", snapshot.last_error.as_deref().unwrap_or_default(), said.unwrap_or_default())
-        }
-        _ => String::new(),
-    };
     let stale = if backend.stale && backend.tools > 0 { " (kept from the last run)" } else { "" };
     vec![
         snapshot.name.clone(),
         snapshot.transport.to_owned(),
         snapshot.state.to_owned(),
         format!("{} tools{stale}", backend.tools),
-        reason,
+        reason(backend).unwrap_or_default(),
     ]
+}
+
+/// Why a backend is down.
+fn reason(backend: &BackendStatus) -> Option<String> {
+    let snapshot = &backend.snapshot;
+    let said = snapshot.said.as_ref().map(|line| format!(" (it said: {line})")).unwrap_or_default();
+    let reason = snapshot.last_error.as_deref().unwrap_or_default();
+    (snapshot.state == "down").then(|| format!("{reason}{said}"))
 }
 
 fn claude_code(about: &About) -> String {

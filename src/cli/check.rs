@@ -1,6 +1,7 @@
 //! `switchyard check`
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use serde_json::json;
 
 use crate::backend::Snapshot;
 use crate::catalog::{Catalog, Namer, Severity, lint};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::router::{BackendStatus, Status};
 
-use super::output::{print, print_json, table};
+use super::output::{print, print_json, report_failure, table};
 use super::reach;
 
 /// Longest wait for a backend to be reached.
@@ -47,7 +48,17 @@ struct ToolFinding {
     message: String,
 }
 
-pub(super) async fn run(config: Config, options: &Options) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCode> {
+    let checked = async { check(config::load(file)?, options).await }.await;
+    checked.or_else(|error| {
+        if options.json {
+            report_failure(&error)?;
+        }
+        Err(error)
+    })
+}
+
+async fn check(config: Config, options: &Options) -> anyhow::Result<ExitCode> {
     let file = config.path.display().to_string();
     if options.offline {
         if options.json {
@@ -177,6 +188,6 @@ fn state_of(snapshot: &Snapshot) -> String {
         return String::new();
     }
     let reason = snapshot.last_error.as_deref().unwrap_or("no answer yet");
-    let said = snapshot.stderr.last().map(|line| format!(" (it said: {line})"));
+    let said = snapshot.said.as_ref().map(|line| format!(" (it said: {line})"));
     format!("{}: {reason}{}", snapshot.state, said.unwrap_or_default())
 }

@@ -17,11 +17,18 @@ mod token;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, Problems};
+use crate::telemetry;
+
+/// For the last lines of a server, whose standard error may have no reader, to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+/// The same for a command that a person runs, perhaps through a pager.
+const LAST_WORDS: Duration = Duration::from_secs(60);
 
 /// One MCP endpoint in front of many MCP servers.
 ///
@@ -106,6 +113,7 @@ pub fn main() -> ExitCode {
         crate::backend::guard(mark, std::io::stdin());
         return ExitCode::SUCCESS;
     }
+    let serves = matches!(arguments.command, None | Some(Command::Serve(_)));
     let ran = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -116,17 +124,22 @@ pub fn main() -> ExitCode {
             runtime.shutdown_background();
             code
         });
-    ran.unwrap_or_else(|error| {
-        output::failure(&error);
+    let code = ran.unwrap_or_else(|error| {
+        match serves {
+            true => output::failure_as(serve::log_format(), &error),
+            false => output::failure(&error),
+        }
         if error.is::<Problems>() { ExitCode::from(2) } else { ExitCode::FAILURE }
-    })
+    });
+    telemetry::flush(if serves { LAST_LINES } else { LAST_WORDS });
+    code
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let file = arguments.file.config;
     match arguments.command.unwrap_or(Command::Serve(serve::Options::default())) {
         Command::Serve(options) => serve::run(load(&file)?, options).await,
-        Command::Check(options) => check::run(load(&file)?, &options).await,
+        Command::Check(options) => check::run(&file, &options).await,
         Command::Plan(options) => Ok(plan::run(&file, &options).await),
         Command::List(options) => list::run(&file, &options).await,
         Command::Call(options) => call::run(&file, &options).await,

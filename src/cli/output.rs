@@ -1,9 +1,19 @@
 //! Where commands write: results to standard output, everything else to standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+
+use crate::config::Problems;
+use crate::telemetry::{self, LogFormat};
+
+/// For what was said before a result to be written before it.
+const IN_ORDER: Duration = Duration::from_secs(1);
 
 /// Writes a result. A reader that went away (`| head`) is no failure.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    telemetry::flush(IN_ORDER);
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -16,15 +26,50 @@ pub(super) fn print_json(value: &serde_json::Value) -> io::Result<()> {
     print(&format!("{value:#}\n"))
 }
 
-/// Writes something for people. Standard error that is closed is nobody's loss.
+/// Writes to standard output why a command that prints JSON has no result.
+pub(super) fn report_failure(error: &anyhow::Error) -> io::Result<()> {
+    match error.downcast_ref::<Problems>() {
+        Some(problems) => print_json(&problems.to_json()),
+        None => print_json(&json!({ "ok": false, "error": format!("{error:#}") })),
+    }
+}
+
+/// Writes something for people. It is lost where standard error takes nothing.
 pub(super) fn say(text: &str) {
-    let mut err = io::stderr().lock();
-    let _ = writeln!(err, "{text}");
+    telemetry::say(&format!("{text}\n"));
 }
 
 /// Writes what went wrong and what was behind it.
 pub(super) fn failure(error: &anyhow::Error) {
     say(&format!("error: {error:#}"));
+}
+
+/// The same for a command whose standard error holds nothing but JSON.
+pub(super) fn failure_as(format: LogFormat, error: &anyhow::Error) {
+    let Some(problems) = error.downcast_ref::<Problems>() else {
+        return match format {
+            LogFormat::Text => failure(error),
+            LogFormat::Json => say_json("ERROR", &format!("{error:#}"), Map::new()),
+        };
+    };
+    match problems.log_format {
+        LogFormat::Text => failure(error),
+        LogFormat::Json => {
+            let members = problems.to_json().as_object().cloned().unwrap_or_default();
+            say_json("ERROR", "the configuration is wrong; nothing was started", members);
+        }
+    }
+}
+
+/// Writes an object of the same shape as a log line in JSON, whatever the log's level is.
+pub(super) fn say_json(level: &str, message: &str, members: Map<String, Value>) {
+    let timestamp = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
+    let mut line = json!({ "timestamp": timestamp, "level": level, "message": message });
+    if let Some(object) = line.as_object_mut() {
+        object.extend(members);
+        object.insert("target".to_owned(), json!("switchyard"));
+    }
+    say(&line.to_string());
 }
 
 /// A line that is replaced while something takes time; silent unless a person looks.
@@ -37,11 +82,14 @@ impl Progress {
         Self { is_shown: io::stderr().is_terminal() }
     }
 
+    /// One that shows nothing.
+    pub(super) fn silent() -> Self {
+        Self { is_shown: false }
+    }
+
     pub(super) fn show(&self, text: &str) {
         if self.is_shown {
-            let mut err = io::stderr().lock();
-            let _ = write!(err, "\r\x1b[2K{text}");
-            let _ = err.flush();
+            telemetry::say(&format!("\r\x1b[2K{text}"));
         }
     }
 

@@ -15,7 +15,7 @@ use crate::config::{self, BackendConfig, Change, Config, Diff, Problems};
 use crate::gateway::applied;
 use crate::router::Member;
 
-use super::output::{failure, print, print_json, say};
+use super::output::{failure, print, print_json, report_failure};
 use super::plan_tools::{self, ToolChange};
 use super::reach;
 
@@ -50,10 +50,10 @@ pub(super) async fn run(path: &Path, options: &Options) -> ExitCode {
     match plan(path, options).await {
         Ok(plan) => show(&plan, options).unwrap_or(ExitCode::FAILURE),
         Err(error) => {
-            match error.downcast_ref::<Problems>() {
-                Some(problems) => say(&format!("error: {problems}")),
-                None => failure(&error),
+            if options.json {
+                let _ = report_failure(&error);
             }
+            failure(&error);
             ExitCode::FAILURE
         }
     }

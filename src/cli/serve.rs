@@ -1,21 +1,22 @@
 //! `switchyard serve`
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use serde_json::Map;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::gateway::{Gateway, Keep, guard_backends, kill_backends};
-use crate::telemetry::{self, process};
+use crate::gateway::{Gateway, Keep, StateDir, guard_backends, kill_backends};
+use crate::telemetry::{self, LogFormat, process};
 
 use super::banner;
-use super::output::say;
+use super::output::{say, say_json};
 use super::sockets::Sockets;
 
 /// How long the start-up summary waits for backends; they go on starting after it.
@@ -24,19 +25,32 @@ const SUMMARY: Duration = Duration::from_secs(5);
 /// How long a new process waits for its backends before it serves in the place of the old one.
 const TAKE_OVER: Duration = Duration::from_secs(30);
 
+/// For the last lines of a process that was told to end at once.
+const ABORT: Duration = Duration::from_millis(200);
+
+/// As configured, once that is known.
+static LOG_FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
 #[derive(Debug, Default, Args)]
 pub(super) struct Options {
     /// Speak MCP over standard input and output to the client that started this process
     #[arg(long)]
     stdio: bool,
-    /// Take the sockets over from the gateway that runs with the same `state_dir`, which then drains and ends
+    /// Take the sockets over from the gateway that runs with the same configuration file, which then drains and ends
     ///
-    /// Nothing is refused and no answer is cut. Without one this is an ordinary start.
+    /// Nothing is refused and no answer is cut. One that drains already is waited for. Without one this is an ordinary
+    /// start.
     #[arg(long, conflicts_with = "stdio")]
     take_over: bool,
 }
 
-pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<ExitCode> {
+/// How lines are written to standard error.
+pub(super) fn log_format() -> LogFormat {
+    LOG_FORMAT.get().copied().unwrap_or_default()
+}
+
+pub(super) async fn run(mut config: Config, options: Options) -> anyhow::Result<ExitCode> {
+    let _ = LOG_FORMAT.set(config.log.format);
     telemetry::init(&config.log)?;
     telemetry::install();
     process::build_info(env!("CARGO_PKG_VERSION"), None);
@@ -46,12 +60,13 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
     guard_backends();
     hangups(Arc::clone(&reload));
     if options.stdio {
-        // No operators' listener: each client that starts a gateway of its own would fight for its port.
-        Gateway::start(config, Keep::Catalog)?.reload_on(reload).serve_stdio(shutdown).await?;
-        return Ok(ExitCode::SUCCESS);
+        return serve_stdio(config, reload, shutdown).await;
     }
     warn_of_exposure(&config);
-    let Sockets { clients, operators, before } = Sockets::open(&config, options.take_over).await?;
+    let state_dir = StateDir::claim(&mut config).await?;
+    let Sockets { clients, operators, before } =
+        Sockets::open(&mut config, &state_dir, options.take_over).await?;
+    state_dir.serve();
     let address = clients.local_addr().context("failed to read the address listened on")?;
     let gateway = Gateway::start(config, Keep::Catalog)?.reload_on(reload);
     if let Some(before) = before {
@@ -65,7 +80,29 @@ pub(super) async fn run(config: Config, options: Options) -> anyhow::Result<Exit
     // Clients are served at once; the summary follows when there is something to sum up.
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(banner::show(router, about, SUMMARY)));
     gateway.serve(clients, operators, shutdown).await;
-    say("stopped");
+    match log_format() {
+        LogFormat::Text => say("stopped"),
+        LogFormat::Json => say_json("INFO", "stopped", Map::new()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves the client that started this process. There is no operators' listener: each client that starts a gateway of its
+/// own would fight for its port.
+async fn serve_stdio(
+    mut config: Config,
+    reload: Arc<Notify>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    // A client starts what its own configuration says, perhaps beside others: it is served in any case.
+    let (_state_dir, keep) = match StateDir::claim(&mut config).await {
+        Ok(state_dir) => (Some(state_dir), Keep::Catalog),
+        Err(error) => {
+            tracing::warn!(%error, "the catalog is not kept for the next start");
+            (None, Keep::Nothing)
+        }
+    };
+    Gateway::start(config, keep)?.reload_on(reload).serve_stdio(shutdown).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -115,6 +152,7 @@ async fn signals(shutdown: CancellationToken) {
 #[expect(clippy::disallowed_methods, reason = "the second signal asks for exactly this")]
 fn abort() {
     kill_backends();
+    telemetry::flush(ABORT);
     std::process::exit(130);
 }
 

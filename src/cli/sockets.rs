@@ -7,7 +7,7 @@ use listenfd::ListenFd;
 use tokio::net::TcpListener;
 
 use crate::config::Config;
-use crate::gateway::Inherited;
+use crate::gateway::{Gateway, Inherited, StateDir};
 
 /// What is listened on.
 pub(super) struct Sockets {
@@ -19,12 +19,16 @@ pub(super) struct Sockets {
 
 impl Sockets {
     /// Takes over from the gateway that runs, if `take_over` says so and there is one; else takes what systemd
-    /// passes (`LISTEN_FDS`, in the order clients, operators); else binds.
-    pub(super) async fn open(config: &Config, take_over: bool) -> anyhow::Result<Self> {
+    /// passes (`LISTEN_FDS`, in the order clients, operators); else binds. After a take-over `config` says what is
+    /// listened on: what its file says is in force after a restart.
+    pub(super) async fn open(
+        config: &mut Config,
+        state_dir: &StateDir,
+        take_over: bool,
+    ) -> anyhow::Result<Self> {
         let mut before = None;
         if take_over {
-            before = Inherited::from(&config.state_dir)
-                .context("failed to take over from the gateway that runs")?;
+            before = inherit(config, state_dir).await?;
         }
         let mut given: Vec<std::net::TcpListener> = match &mut before {
             Some(before) => std::mem::take(&mut before.sockets),
@@ -32,14 +36,40 @@ impl Sockets {
         };
         given.reverse();
         let (clients, operators) = (given.pop(), given.pop().filter(|_| config.admin.enabled));
-        let clients = open(clients, config.server.listen, "server.listen").await?;
+        let clients = open(clients, config.server.listen, "server.listen", state_dir).await?;
         check_exposure(config, clients.local_addr()?)?;
         let operators = match config.admin.enabled {
-            true => Some(open(operators, config.admin.listen, "admin.listen").await?),
+            true => Some(open(operators, config.admin.listen, "admin.listen", state_dir).await?),
             false => None,
         };
+        if before.is_some() {
+            in_force(&mut config.server.listen, &clients)?;
+            operators.iter().try_for_each(|operators| in_force(&mut config.admin.listen, operators))?;
+        }
         Ok(Self { clients, operators, before })
     }
+}
+
+/// The sockets of the gateway that serves. One that drains has closed its own: its end is waited for.
+async fn inherit(config: &Config, state_dir: &StateDir) -> anyhow::Result<Option<Inherited>> {
+    let inherited =
+        Inherited::from(state_dir.path()).context("failed to take over from the gateway that runs")?;
+    if inherited.is_none() && state_dir.is_served() {
+        let limit = Gateway::longest_drain(config);
+        tracing::info!(limit_s = limit.as_secs(), "the gateway that runs is stopping; waiting for its end");
+        if !state_dir.vacated(limit).await {
+            bail!("the gateway that runs hands nothing over, and did not end in {} s", limit.as_secs());
+        }
+    }
+    Ok(inherited)
+}
+
+/// An address that was configured with a port is the one that is listened on.
+fn in_force(configured: &mut SocketAddr, listener: &TcpListener) -> std::io::Result<()> {
+    if configured.port() != 0 {
+        *configured = listener.local_addr()?;
+    }
+    Ok(())
 }
 
 fn passed() -> std::io::Result<Vec<std::net::TcpListener>> {
@@ -52,10 +82,17 @@ async fn open(
     given: Option<std::net::TcpListener>,
     address: SocketAddr,
     key: &str,
+    state_dir: &StateDir,
 ) -> anyhow::Result<TcpListener> {
     let Some(given) = given else {
         return TcpListener::bind(address).await.with_context(|| {
-            format!("failed to listen on {address}; choose another `{key}`, or stop what uses it")
+            let remedy = match state_dir.is_served() {
+                true => {
+                    "a gateway with this configuration file runs already; `serve --take-over` takes its place"
+                }
+                false => "choose another address, or stop what uses it",
+            };
+            format!("failed to listen on {address} (`{key}`); {remedy}")
         });
     };
     given.set_nonblocking(true)?;

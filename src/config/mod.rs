@@ -40,7 +40,7 @@ use secrecy::SecretString;
 use crate::backend::BackendSettings;
 use crate::catalog::{CatalogSettings, ExposureSettings};
 use crate::server::{AdminSettings, ClientSettings, ServerSettings};
-use crate::telemetry::LogSettings;
+use crate::telemetry::{LogFormat, LogSettings};
 
 /// Largest configuration file, in bytes.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -64,6 +64,8 @@ pub struct Config {
     pub sealing_keys: Vec<SecretString>,
     /// Where the gateway keeps its files; absolute.
     pub state_dir: PathBuf,
+    /// Whether the file names it.
+    pub names_state_dir: bool,
     /// The file this was read from, as it was named.
     pub path: PathBuf,
     /// Every other file that was read for it, as `${file:…}` named them; absolute.
@@ -85,11 +87,21 @@ impl Config {
             backends: Vec::new(),
             sealing_keys: Vec::new(),
             state_dir: PathBuf::new(),
+            names_state_dir: false,
             path: path.to_owned(),
             files: Vec::new(),
             text: SecretString::from(""),
             free_ports: BTreeMap::new(),
         }
+    }
+}
+
+impl Config {
+    /// The state directory of `file` where the default one belongs to another file beside it.
+    pub fn own_state_dir(file: &Path) -> PathBuf {
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        name.push(".d");
+        resolve::directory(file).join(resolve::STATE_DIR).join(name)
     }
 }
 
@@ -170,11 +182,18 @@ fn read(
     let mut findings = Vec::new();
     let root = checked(root, &mut sources, &mut findings);
     if !findings.is_empty() {
-        return Err(Problems { files: sources.files, ..Problems::new(path, &shown, findings) });
+        let (files, log_format) = (sources.files, log_format(&root));
+        return Err(Problems { files, log_format, ..Problems::new(path, &shown, findings) });
     }
     resolve::config(&root, path, sources)
         .map(|config| Config { text: text.into(), ..config })
         .map_err(|message| Problems::new(path, &shown, vec![Finding::new(root.span, message)]))
+}
+
+/// How a file that is wrong elsewhere wants lines to be written.
+fn log_format(root: &Node) -> LogFormat {
+    let format = root.get("log").and_then(|log| log.get("format")).and_then(Node::text);
+    if format == Some("json") { LogFormat::Json } else { LogFormat::Text }
 }
 
 /// Applies references and defaults to `root`, collecting everything wrong on the way.

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use super::excerpt::Text;
 use super::tree::Span;
+use crate::telemetry::LogFormat;
 
 /// Everything wrong with one configuration file; nothing was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub struct Problems {
     pub problems: Vec<Problem>,
     /// Every other file that was asked for: the problem may be in one of them.
     pub files: Vec<PathBuf>,
+    /// The `log.format` that the file asks for, as far as it could be read.
+    pub log_format: LogFormat,
 }
 
 /// One thing wrong with a configuration file.
@@ -67,7 +72,8 @@ impl Problems {
         findings.sort_by_key(|finding| finding.span);
         findings.dedup();
         let problems = findings.into_iter().map(|finding| text.problem(finding));
-        Self { path: path.to_owned(), problems: problems.collect(), files: Vec::new() }
+        let (files, log_format) = (Vec::new(), LogFormat::default());
+        Self { path: path.to_owned(), problems: problems.collect(), files, log_format }
     }
 
     /// A file that could not be read at all.
@@ -79,7 +85,14 @@ impl Problems {
             excerpt: None,
             suggestion: None,
         };
-        Self { path: path.to_owned(), problems: vec![problem], files: Vec::new() }
+        let (files, log_format) = (Vec::new(), LogFormat::default());
+        Self { path: path.to_owned(), problems: vec![problem], files, log_format }
+    }
+
+    /// For programs: the file, and each problem with its place.
+    pub fn to_json(&self) -> Value {
+        let problems: Vec<Value> = self.problems.iter().map(Problem::to_json).collect();
+        json!({ "ok": false, "file": self.path, "problems": problems })
     }
 }
 
@@ -98,6 +111,17 @@ impl fmt::Display for Problems {
 }
 
 impl Problem {
+    /// A place that is not known is null.
+    fn to_json(&self) -> Value {
+        let known = |place: usize| (place > 0).then_some(place);
+        json!({
+            "line": known(self.line),
+            "column": known(self.column),
+            "message": self.message,
+            "suggestion": self.suggestion,
+        })
+    }
+
     fn render(&self, path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", path.display())?;
         if self.line > 0 {

@@ -13,6 +13,15 @@ use super::{BackendConfig, Config};
 use crate::backend::{BackendSettings, ProcessSettings, RemoteSettings, TransportSettings};
 use crate::catalog::ExposureSettings;
 
+/// Where the gateway keeps its files unless the file says otherwise, in the file's directory.
+pub(crate) const STATE_DIR: &str = ".switchyard";
+
+/// The default, or what was made beneath it because that belongs to another file.
+fn default_state_dir(path: &Path) -> PathBuf {
+    let own = Config::own_state_dir(path);
+    if own.is_dir() { own } else { PathBuf::from(STATE_DIR) }
+}
+
 /// The directory of `path`, absolute.
 pub(crate) fn directory(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -32,7 +41,8 @@ pub(crate) fn config(root: &Node, path: &Path, sources: Sources<'_>) -> Result<C
             backends.push(backend(&entry.key, section, &directory, free_port)?);
         }
     }
-    let state_dir = file.state_dir.unwrap_or_else(|| PathBuf::from(".switchyard"));
+    let names_state_dir = file.state_dir.is_some();
+    let state_dir = file.state_dir.unwrap_or_else(|| default_state_dir(path));
     Ok(Config {
         server: file.server,
         admin: file.admin,
@@ -42,6 +52,7 @@ pub(crate) fn config(root: &Node, path: &Path, sources: Sources<'_>) -> Result<C
         backends,
         sealing_keys: file.sealing_keys.into_iter().map(SecretString::from).collect(),
         state_dir: directory.join(state_dir),
+        names_state_dir,
         path: path.to_owned(),
         files: sources.files,
         text: SecretString::from(""),

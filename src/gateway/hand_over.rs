@@ -11,6 +11,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -20,6 +21,7 @@ use rustix::net::{
 };
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixListener;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Clients' and operators'.
@@ -30,6 +32,8 @@ const HERE: u8 = b'h';
 const READY: u8 = b'r';
 /// How long a new process may take until it is ready; after that the old one stays.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Processes that are given the sockets at a time.
+const VISITORS: usize = 4;
 /// For the sockets to arrive.
 const ARRIVAL: Duration = Duration::from_secs(5);
 
@@ -47,7 +51,8 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Asks the process that serves with this `state_dir` for its sockets; `None` if there is none. Blocks.
+    /// Asks the process that serves with this `state_dir` for its sockets; `None` if there is none, or it has begun to
+    /// drain. Blocks.
     ///
     /// # Errors
     /// There is one, and it does not answer as it should.
@@ -58,7 +63,13 @@ impl Inherited {
             Err(error) => return Err(error),
         };
         before.set_read_timeout(Some(ARRIVAL))?;
-        let sockets = receive(&before)?;
+        before.set_write_timeout(Some(ARRIVAL))?;
+        let sockets = match receive(&before) {
+            Ok(sockets) => sockets,
+            // It began to drain as this process came.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(error),
+        };
         Ok(Some(Self { sockets, before }))
     }
 
@@ -72,14 +83,20 @@ impl Inherited {
 }
 
 fn is_nobody(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound};
+    matches!(error.kind(), NotFound | ConnectionRefused | ConnectionReset)
 }
 
 fn receive(before: &UnixStream) -> io::Result<Vec<TcpListener>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut greeting = [0];
-    let received = recvmsg(before, &mut [IoSliceMut::new(&mut greeting)], &mut control, RecvFlags::empty())?;
+    let received = recvmsg(before, &mut [IoSliceMut::new(&mut greeting)], &mut control, RecvFlags::empty());
+    let received = match received.map_err(io::Error::from) {
+        Ok(received) if received.bytes == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(error) if is_nobody(&error) => return Err(io::ErrorKind::UnexpectedEof.into()),
+        received => received?,
+    };
     let mut sockets = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
@@ -125,17 +142,24 @@ impl HandOver {
 
     /// Returns once a successor is ready. Dropped before, it keeps nothing open.
     pub(super) async fn done(self) {
+        let (handing, mut visits) = (Arc::new(self), JoinSet::new());
         loop {
-            let Ok((visitor, _)) = self.door.accept().await else {
-                tokio::time::sleep(ARRIVAL).await;
-                continue;
-            };
-            match timeout(PATIENCE, self.hand_to(visitor)).await {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "a successor took the sockets and did not get ready")
-                }
-                Err(_late) => tracing::warn!("a successor took the sockets and did not get ready in time"),
+            tokio::select! {
+                // One that hangs is in nobody's way.
+                visitor = handing.door.accept(), if visits.len() < VISITORS => match visitor {
+                    Ok((visitor, _)) => {
+                        let handing = Arc::clone(&handing);
+                        visits.spawn(async move { timeout(PATIENCE, handing.hand_to(visitor)).await });
+                    }
+                    Err(_) => tokio::time::sleep(ARRIVAL).await,
+                },
+                Some(visit) = visits.join_next() => match visit {
+                    Ok(Ok(Ok(()))) => return,
+                    Ok(Ok(Err(error))) => {
+                        tracing::warn!(%error, "a successor took the sockets and did not get ready");
+                    }
+                    _ => tracing::warn!("a successor took the sockets and did not get ready in time"),
+                },
             }
         }
     }

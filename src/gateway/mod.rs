@@ -6,6 +6,7 @@
 //! | `crew.rs` | which backends are running, and how is one begun, replaced and ended? |
 //! | `reload.rs` | how does a changed file come into force? |
 //! | `hand_over.rs` | how does a new process take over what this one listens on? |
+//! | `state_dir.rs` | which configuration file does a state directory belong to, and who uses it? |
 //! | `keys.rs` | which keys seal what clients keep? |
 //! | `news.rs` | what do operators hear of the configuration? |
 //! | `service.rs` | what is the service manager told? |
@@ -17,6 +18,7 @@ mod keys;
 mod news;
 mod reload;
 mod service;
+mod state_dir;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
@@ -46,6 +48,7 @@ use crate::threads::Threads;
 
 pub use applied::applied;
 pub use hand_over::Inherited;
+pub use state_dir::StateDir;
 
 use crew::Crew;
 use hand_over::HandOver;
@@ -55,6 +58,8 @@ use service::ServiceManager;
 
 /// For children to be stopped, above their own stop sequence.
 const STOP: Duration = Duration::from_secs(15);
+/// For what a gateway does at its end beside waiting for calls and for children.
+const REST: Duration = Duration::from_secs(5);
 /// Between two passes over the histograms' buffers.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -114,6 +119,11 @@ impl Gateway {
         self
     }
 
+    /// Longest time from when a gateway with this configuration begins to drain to its end.
+    pub fn longest_drain(config: &Config) -> Duration {
+        config.server.drain + STOP + REST
+    }
+
     /// What answers requests.
     pub fn router(&self) -> &Arc<Router> {
         &self.router
@@ -157,7 +167,9 @@ impl Gateway {
             let (metrics, news) = (telemetry::install(), Arc::clone(&self.news));
             let (router, threads) = (Arc::clone(&self.router), threads.clone());
             self.tasks.spawn(upkeep(metrics, self.stop.clone()));
+            let listen = clients.local_addr().unwrap_or(self.config.server.listen);
             let admin = Arc::new(Admin {
+                listen,
                 server: Arc::clone(&server),
                 metrics: Box::new(move || {
                     router.backends().iter().for_each(|backend| backend.show_circuit());
@@ -189,10 +201,12 @@ impl Gateway {
     /// # Errors
     /// Standard output cannot be written.
     pub async fn serve_stdio(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let anyone = BTreeMap::new();
-        let server = Server::new(Arc::clone(&self.router), &self.config.server, &anyone, shutdown);
+        let (anyone, end) = (BTreeMap::new(), shutdown.child_token());
+        let server = Server::new(Arc::clone(&self.router), &self.config.server, &anyone, end.clone());
         self.begin_reloading(&server, &ServiceManager::default());
         let served = serve_stdio(tokio::io::stdin(), tokio::io::stdout(), server).await;
+        // The end of the input is the end of everything, as a signal is.
+        end.cancel();
         self.stop().await;
         served.context("failed to serve standard input and output")
     }

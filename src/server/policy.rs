@@ -13,7 +13,6 @@ pub(super) struct Policy {
     pub(super) limits: LimitSettings,
     pub(super) drain: std::time::Duration,
     pub(super) drain_lead: std::time::Duration,
-    pub(super) listen: std::net::SocketAddr,
 }
 
 impl Policy {
@@ -24,7 +23,6 @@ impl Policy {
             limits: settings.limits.clone(),
             drain: settings.drain,
             drain_lead: settings.drain_lead,
-            listen: settings.listen,
         }
     }
 }

@@ -2,14 +2,20 @@
 
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 use super::settings::{LogFormat, LogLevel, LogSettings};
+use super::sink;
 
 /// The variable that overrides the configured level.
 const VARIABLE: &str = "RUST_LOG";
+
+/// The target of the library that watches files. It writes a line for each event, so a log in a watched directory
+/// would feed itself.
+const FILE_EVENTS: &str = "notify";
 
 /// Replaces the filter of the lines that are written.
 static REPLACE: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
@@ -33,6 +39,7 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
     let over = std::env::var(VARIABLE).unwrap_or_default();
     let lines = tracing_subscriber::fmt()
         .with_writer(lines_to_stderr)
+        .log_internal_errors(false)
         .with_env_filter(filter(settings.level, &over)?);
     let begun = match settings.format {
         LogFormat::Text => {
@@ -65,6 +72,16 @@ fn hold(replace: impl Fn(EnvFilter) + Send + Sync + 'static) {
     let _ = REPLACE.set(Box::new(replace));
 }
 
+/// Writes text for people to standard error, in order with the log lines. It is dropped where nothing takes it.
+pub fn say(text: &str) {
+    sink::stderr().put(text.as_bytes());
+}
+
+/// Waits until standard error took everything that was written, at most `limit`: for the end of the process.
+pub fn flush(limit: Duration) {
+    sink::stderr().flush(limit);
+}
+
 /// Standard error; on a terminal each line first wipes what a progress display left on its line.
 fn lines_to_stderr() -> Lines {
     Lines { wipes: io::stderr().is_terminal() }
@@ -75,23 +92,28 @@ struct Lines {
 }
 
 impl io::Write for Lines {
-    /// Takes a whole line, as the formatter writes it.
+    /// Takes a whole line, as the formatter writes it. Never fails: a formatter that cannot write reports that to
+    /// standard error.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut out = io::stderr().lock();
-        if self.wipes {
-            out.write_all(b"\r\x1b[2K")?;
+        match self.wipes {
+            true => sink::stderr().put(&[b"\r\x1b[2K", line].concat()),
+            false => sink::stderr().put(line),
         }
-        out.write_all(line)?;
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }
 
 fn filter(level: LogLevel, over: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(if over.trim().is_empty() { directives(level) } else { over })
+    let filter = EnvFilter::builder().parse(if over.trim().is_empty() { directives(level) } else { over })?;
+    let is_quiet = filter.max_level_hint().is_some_and(|level| level <= LevelFilter::WARN);
+    if is_quiet || over.contains(FILE_EVENTS) {
+        return Ok(filter);
+    }
+    Ok(filter.add_directive(format!("{FILE_EVENTS}=warn").parse()?))
 }
 
 fn directives(level: LogLevel) -> &'static str {
@@ -112,8 +134,6 @@ fn colours() -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use tracing::level_filters::LevelFilter;
-
     use super::*;
 
     #[test]
@@ -121,7 +141,14 @@ mod tests {
         let filter = filter(LogLevel::Trace, "").unwrap();
         let mut directives: Vec<String> = filter.to_string().split(',').map(str::to_owned).collect();
         directives.sort();
-        assert_eq!(directives, ["switchyard=trace", "warn"]);
+        assert_eq!(directives, ["notify=warn", "switchyard=trace", "warn"]);
+    }
+
+    #[test]
+    fn events_of_watched_files_are_logged_only_when_they_are_asked_for_by_name() {
+        let directives = |over| filter(LogLevel::Info, over).unwrap().to_string();
+        assert!(directives("trace").split(',').any(|directive| directive == "notify=warn"));
+        assert!(!directives("trace,notify=debug").contains("notify=warn"));
     }
 
     #[test]

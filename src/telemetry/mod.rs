@@ -11,6 +11,7 @@
 //! | `logs.rs` | where do log lines go? |
 //! | `log_limit.rs` | which lines are written about what happens without end? |
 //! | `excerpt.rs` | how is text of a foreign party shown in a line? |
+//! | `sink.rs` | how does a line reach standard error without the caller waiting? |
 //! | `settings.rs` | what can an operator set? |
 //!
 //! The room imports no other; every room may call it. Numbers are recorded through the functions
@@ -29,6 +30,7 @@ mod names;
 pub mod process;
 mod recorder;
 mod settings;
+mod sink;
 
 #[cfg(test)]
 mod lint;
@@ -36,7 +38,7 @@ mod lint;
 pub use calls::{CallMetrics, InFlight, Outcome};
 pub use excerpt::excerpt;
 pub use log_limit::{LogLimit, write_last_log_summaries, write_log_summaries};
-pub use logs::{LogError, init, set_level};
+pub use logs::{LogError, flush, init, say, set_level};
 pub use names::{DECLARED, Declared, Kind};
 pub use recorder::{Metrics, install};
 pub use settings::{LogFormat, LogLevel, LogSettings};

@@ -102,6 +102,8 @@ declare! {
         "Requests refused before they were looked at as a call."
     Counter Count SUPPRESSED_LOG_LINES "switchyard_suppressed_log_lines_total" ["kind"]
         "Log lines left out because their kind is repeated too often; a summary line counts them."
+    Counter Count LOG_LINES_DROPPED "switchyard_log_lines_dropped_total" []
+        "Log lines that standard error did not take: its reader stalled or is gone, or its disk is full."
     Counter Count PANICS "switchyard_panics_total" []
         "Panics; each is a bug worth reporting."
     Gauge Count BUILD_INFO "switchyard_build_info" ["version", "revision"]

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 
 use super::names::{
     AUTH_FAILURES, BUILD_INFO, CATALOG_GENERATION, CONFIG_APPLIED, CONFIG_GENERATION, CONFIG_RELOADS,
-    CONFIG_VALID, HTTP_REQUESTS, PANICS, PROCESS_START_TIME, REFUSED_REQUESTS, SESSIONS,
+    CONFIG_VALID, HTTP_REQUESTS, LOG_LINES_DROPPED, PANICS, PROCESS_START_TIME, REFUSED_REQUESTS, SESSIONS,
     SUPPRESSED_LOG_LINES, TASKS,
 };
 use super::recorder::{counter, gauge};
@@ -43,6 +43,11 @@ pub(super) fn log_line_suppressed(kind: &'static str) {
 /// Counts a panic.
 pub fn panicked() {
     counter(&PANICS, []).increment(1);
+}
+
+/// Counts log lines that were not written.
+pub(super) fn log_lines_dropped(lines: u64) {
+    counter(&LOG_LINES_DROPPED, []).increment(lines);
 }
 
 /// Shows which generation of the catalog is served.
@@ -119,7 +124,7 @@ pub(super) fn started() {
 /// Keeps the counters that belong to no backend, however long nothing happens: their first step
 /// must be seen as a step, and the kept handles must go on counting.
 pub(super) fn keep() {
-    for metric in [&AUTH_FAILURES, &PANICS] {
+    for metric in [&AUTH_FAILURES, &LOG_LINES_DROPPED, &PANICS] {
         counter(metric, []).increment(0);
     }
     for result in ["applied", "refused"] {

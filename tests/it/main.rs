@@ -18,6 +18,7 @@ mod reload;
 mod restart;
 mod rooms;
 mod sse_pair;
+mod standard_error;
 mod subscriptions;
 mod support;
 mod tasks;

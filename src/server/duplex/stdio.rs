@@ -16,12 +16,15 @@ use crate::server::Server;
 
 /// A client that takes nothing for so long is gone.
 const WRITE_STALL: Duration = Duration::from_secs(60);
+/// For the client to take the answers that are left once nothing more is served.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Serves the one client on `reader` and `writer` until the end of its input or the server's shutdown; calls
-/// in flight are finished within [`ServerSettings::drain`](crate::server::ServerSettings).
+/// in flight are finished within [`ServerSettings::drain`](crate::server::ServerSettings). A client that closed the
+/// other end of `writer` has left, which is an end like any other.
 ///
 /// # Errors
-/// When `writer` fails, or takes nothing for a minute.
+/// When `writer` fails, or takes nothing for a minute, or for five seconds at the end.
 pub async fn serve_stdio(
     reader: impl AsyncRead + Unpin,
     writer: impl AsyncWrite + Unpin + Send + 'static,
@@ -43,10 +46,23 @@ pub async fn serve_stdio(
         () = server.shutdown.cancelled() => duplex.finish(policy.drain).await,
         written = &mut writing => {
             duplex.abandon();
-            return written?;
+            return unless_left(written?);
         }
     }
-    writing.await?
+    match timeout(LAST_ANSWERS, &mut writing).await {
+        Ok(written) => unless_left(written?),
+        Err(late) => {
+            writing.abort();
+            Err(late.into())
+        }
+    }
+}
+
+fn unless_left(written: io::Result<()>) -> io::Result<()> {
+    written.or_else(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    })
 }
 
 async fn read(mut lines: Lines<impl AsyncRead + Unpin>, longest: usize, duplex: &Arc<Duplex>) {

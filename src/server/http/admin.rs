@@ -4,6 +4,7 @@
 //! it through a browser on this machine. Bound to anything else, it is asked by names that cannot be known
 //! here (a container's, a probe's), so every `Host` is served. It has no authentication either way.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4";
 pub struct Admin {
     /// The server it tells about.
     pub server: Arc<Server>,
+    /// Where clients are really listened for: a free port, or a socket that another process passed.
+    pub listen: SocketAddr,
     /// Writes all metrics in the Prometheus text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// What there is to say of the configuration in force.
@@ -115,7 +118,7 @@ impl Admin {
                     "version": env!("CARGO_PKG_VERSION"),
                     "state": server.state(),
                     "uptime_seconds": server.started.elapsed().as_secs(),
-                    "listen": server.policy().listen,
+                    "listen": self.listen,
                     "sessions": { "http": server.sessions.len(), "sse": server.pairs.len() },
                 }),
             );

@@ -65,3 +65,16 @@ async fn a_modern_process_that_ended_at_its_first_start_is_not_taken_for_an_old_
     yard.until("raw", "ready").await;
     assert_eq!(yard.backend("raw").snapshot.era, Some("modern"));
 }
+
+#[tokio::test]
+async fn the_end_that_the_gateway_itself_caused_is_not_the_reason() {
+    let silent = "silent: { command: sh, args: [-c, \"while read line; do :; done\"], timeouts: { start: 200ms, connect: 100ms } }";
+    let endless = "endless: { command: sh, args: [-c, \"head -c 17000000 /dev/zero; cat >/dev/null\"] }";
+    let yard = Yard::start_cold(&format!("backends:\n  {silent}\n  {endless}\n")).await;
+    for (name, expected) in
+        [("silent", "did not finish the handshake in 200ms"), ("endless", "longer than 16777216 bytes")]
+    {
+        let reason = eventually("a reason", async || yard.backend(name).snapshot.last_error).await;
+        assert!(reason.contains(expected), "{name}: {reason}");
+    }
+}

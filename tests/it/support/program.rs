@@ -20,7 +20,7 @@ pub(crate) struct Program {
 }
 
 /// `backends` behind free ports.
-fn with_free_ports(backends: &str) -> String {
+pub(crate) fn with_free_ports(backends: &str) -> String {
     format!("server: {{ listen: 127.0.0.1:0 }}\nadmin: {{ listen: 127.0.0.1:0 }}\n{backends}")
 }
 
