@@ -36,6 +36,7 @@ impl Signals {
         Self {
             lost: CancellationToken::new(),
             reason: Arc::default(),
+            is_ended: Arc::default(),
             changed: Arc::default(),
             renewed: Arc::default(),
             watched: Arc::default(),
