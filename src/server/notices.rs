@@ -21,6 +21,16 @@ impl Notices {
         Self { changes: server.router.changes(), updates: Arc::clone(updates), arrived: updates.arrived() }
     }
 
+    /// Of a session that nothing happens to.
+    #[cfg(test)]
+    pub(super) fn detached() -> Self {
+        use crate::router::{Fleet, Router, Sealer};
+        let sealer = Sealer::new(&[]).unwrap_or_else(|error| unreachable!("{error}"));
+        let updates = Arc::<Updates>::default();
+        let changes = Router::new(Default::default(), Fleet::new(Vec::new()), sealer).changes();
+        Self { changes, arrived: updates.arrived(), updates }
+    }
+
     /// Waits until there is something to tell, and returns the lists that changed; `None` when the gateway
     /// stops. Cancel-safe. Updated resources stay where they are until somebody asks for the frames: of
     /// several streams one sends them.

@@ -101,6 +101,22 @@ impl EventWriter {
         Self { target: Target::Stream(stream) }
     }
 
+    /// The stream of a session that this writes to, if it is one.
+    pub(super) fn into_stream(self) -> Option<Stream> {
+        match self.target {
+            Target::Stream(stream) => Some(stream),
+            Target::Connection(_) => None,
+        }
+    }
+
+    /// Returns once no client reads what is written.
+    pub(super) async fn unread(&self) {
+        match &self.target {
+            Target::Stream(stream) => stream.unread().await,
+            Target::Connection(sender) => sender.closed().await,
+        }
+    }
+
     /// A JSON-RPC message.
     pub(super) async fn message(&self, frame: &[u8]) {
         self.event(None, frame).await;

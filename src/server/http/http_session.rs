@@ -1,11 +1,12 @@
 //! What does HTTP add to a session?
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::kept_sessions::Set;
 use super::resumable::Streams;
@@ -13,12 +14,16 @@ use crate::protocol::LogLevel;
 use crate::server::session::Session;
 use crate::telemetry::process::{OpenSession, session_opened};
 
+/// Streams for messages that answer nothing which a session may have open. Clients have one, and a second while they
+/// reconnect.
+const MAX_NOTICE_STREAMS: usize = 8;
+
 /// A session and what only HTTP adds to it.
 pub(super) struct HttpSession {
     pub(super) session: Session,
     pub(super) streams: Streams,
-    /// The open streams for messages that answer nothing, oldest first.
-    listening: Mutex<BTreeSet<u64>>,
+    /// The open streams for messages that answer nothing, oldest first, and what ends each to make room.
+    listening: Mutex<BTreeMap<u64, CancellationToken>>,
     last_used: Mutex<Instant>,
     /// When it began, in seconds since 1970, whichever process it was.
     pub(super) opened: u64,
@@ -60,10 +65,18 @@ impl HttpSession {
         is_set.then_some(Set { opened: self.opened, level, watches })
     }
 
-    /// Counts a stream as one for messages that answer nothing for as long as the guard lives.
+    /// Counts a stream as one for messages that answer nothing for as long as the guard lives. Beyond the bound the
+    /// oldest gives way.
     pub(super) fn listen(self: Arc<Self>, stream: u64) -> OpenStream {
-        self.listening.lock().insert(stream);
-        OpenStream { session: self, stream }
+        let displaced = CancellationToken::new();
+        let mut listening = self.listening.lock();
+        listening.insert(stream, displaced.clone());
+        while listening.len() > MAX_NOTICE_STREAMS {
+            let Some((_, oldest)) = listening.pop_first() else { break };
+            oldest.cancel();
+        }
+        drop(listening);
+        OpenStream { session: self, stream, displaced }
     }
 }
 
@@ -77,6 +90,7 @@ impl AsRef<Session> for HttpSession {
 pub(super) struct OpenStream {
     session: Arc<HttpSession>,
     stream: u64,
+    displaced: CancellationToken,
 }
 
 impl OpenStream {
@@ -84,13 +98,21 @@ impl OpenStream {
     /// the newest if none is, because its client may come back.
     pub(super) fn is_newest(&self) -> bool {
         let listening = self.session.listening.lock();
-        let chosen = listening.iter().max_by_key(|stream| (self.session.streams.is_read(**stream), **stream));
-        chosen == Some(&self.stream)
+        let newest = listening.keys().max_by_key(|stream| (self.session.streams.is_read(**stream), **stream));
+        newest == Some(&self.stream)
     }
 
-    /// Returns once the session ended.
-    pub(super) async fn session_ended(&self) {
-        self.session.session.calls.ended().await;
+    /// Whether the session has no other stream for messages that answer nothing.
+    pub(super) fn is_only(&self) -> bool {
+        self.session.listening.lock().keys().all(|stream| *stream == self.stream)
+    }
+
+    /// Returns once the session ended, or the stream has to make room for newer ones.
+    pub(super) async fn ended(&self) {
+        tokio::select! {
+            () = self.session.session.calls.ended() => {}
+            () = self.displaced.cancelled() => {}
+        }
     }
 }
 
@@ -131,6 +153,17 @@ pub(super) mod tests {
         drop(old_events);
         assert!(new.is_newest(), "nobody reads: the newest keeps it for a client that comes back");
         drop(new);
-        assert!(old.is_newest());
+        assert!(old.is_newest() && old.is_only());
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bound_the_oldest_stream_gives_way() {
+        let session = http_session(Revision::LATEST_LEGACY);
+        let open: Vec<_> = (0..=MAX_NOTICE_STREAMS as u64).map(|n| Arc::clone(&session).listen(n)).collect();
+        assert_eq!(session.listening.lock().len(), MAX_NOTICE_STREAMS);
+        assert!(open[0].displaced.is_cancelled() && !open[1].displaced.is_cancelled());
+        open[0].ended().await;
+        drop(open);
+        assert!(session.listening.lock().is_empty());
     }
 }

@@ -8,10 +8,9 @@ use super::body::accepts;
 use super::endpoint::Context;
 use super::http_session::HttpSession;
 use super::relay::Relay;
-use super::replay::Purpose;
 use super::respond::{self, Body, empty, json};
 use super::resumable::{Resumed, Stream};
-use super::stream;
+use super::stream::NoticeWriter;
 use crate::protocol::{
     self, Era, Id, Malformed, Message, RawJson, RequestMeta, Revision, RpcError, frame, header, method,
 };
@@ -125,26 +124,31 @@ pub(super) fn listen(context: &Context) -> Result<Response<Body>, Error> {
         return Err(Error::NotAcceptable);
     }
     let last = context.headers.get(header::LAST_EVENT_ID).and_then(|last| last.to_str().ok());
+    if let Some((stream, events, notices)) = last.and_then(|last| Stream::reopen(&session, last)) {
+        write_notices(context, session, stream, notices);
+        return Ok(respond::events(events));
+    }
     match last.map_or(Resumed::New, |last| session.streams.resume(last)) {
         Resumed::Events(events) => return Ok(respond::events(events)),
         // How a server says that it has no stream to offer.
         Resumed::Over => return Err(Error::MethodNotAllowed("POST")),
         Resumed::New => {}
     }
-    let keep_alive = context.policy.limits.keep_alive;
-    let notices = Notices::new(&context.server, &session.session.updates);
-    let (written, events) = Stream::open(Arc::clone(&session), Purpose::Notices);
-    let (stream, shutdown) = (session.listen(written.number()), context.server.shutdown.clone());
-    let abandoned = written.abandoned();
-    let writing = stream::write(stream, notices, keep_alive, shutdown, written.writer());
-    // In a task, because a client that lost its connection may come back.
-    context.server.spawn(async move {
-        tokio::select! {
-            () = writing => {}
-            () = abandoned => {}
-        }
-    });
+    let fresh = || Notices::new(&context.server, &session.session.updates);
+    let (stream, events, notices) = Stream::open_notices(Arc::clone(&session), fresh);
+    write_notices(context, session, stream, notices);
     Ok(respond::events(events))
+}
+
+/// In a task, because another connection may take the stream over.
+fn write_notices(context: &Context, session: Arc<HttpSession>, stream: Stream, notices: Notices) {
+    let writer = NoticeWriter {
+        open: session.listen(stream.number()),
+        notices,
+        keep_alive: context.policy.limits.keep_alive,
+        shutdown: context.server.shutdown.clone(),
+    };
+    context.server.spawn(writer.run(stream));
 }
 
 /// Ends a session.

@@ -126,6 +126,12 @@ impl Replay {
         stream
     }
 
+    /// Streams that a client can come back to.
+    #[cfg(test)]
+    pub(super) fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
     /// Keeps an event; for room, the largest stream loses its oldest one, which for an event larger than
     /// all room is this one.
     pub(super) fn record(&mut self, id: EventId, event: Bytes) {

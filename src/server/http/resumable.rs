@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::events::{EventWriter, Events};
@@ -19,6 +19,7 @@ use super::http_session::HttpSession;
 use super::replay::{EventId, PATIENCE, Purpose, Replay};
 use crate::budget::sent;
 use crate::protocol::{Revision, write_comment, write_priming};
+use crate::server::notices::Notices;
 use crate::server::session::Session;
 
 /// When a client whose connection broke should be back, in milliseconds.
@@ -35,6 +36,16 @@ struct State {
     replay: Replay,
     /// Of every stream that is written to.
     readers: BTreeMap<u64, Reader>,
+    /// The notice stream whose client is gone and may come back.
+    paused: Option<PausedStream>,
+}
+
+/// A notice stream without a client. It costs no task: what happens meanwhile shows in `notices` once it resumes.
+struct PausedStream {
+    number: u64,
+    written: u64,
+    since: Instant,
+    notices: Notices,
 }
 
 /// What becomes of a client that comes back.
@@ -81,7 +92,7 @@ impl Streams {
         self.reader(stream).is_some_and(|reader| !reader.sender.is_closed())
     }
 
-    /// Goes on with the stream of the event `last` after that event.
+    /// Continues a stream that is still written to, or replays one that has ended, after the event `last`.
     pub(super) fn resume(&self, last: &str) -> Resumed {
         let Some(last) = EventId::parse(last) else { return Resumed::New };
         match (self.events_after(last), last.purpose) {
@@ -107,7 +118,18 @@ impl Streams {
 
     /// Forgets what no client will come back for.
     pub(super) fn sweep(&self) {
-        self.state.lock().replay.forget(Instant::now());
+        let (now, mut state) = (Instant::now(), self.state.lock());
+        let is_over = |paused: &mut PausedStream| now.duration_since(paused.since) >= PATIENCE;
+        if let Some(paused) = state.paused.take_if(is_over) {
+            state.replay.end(paused.number, now);
+        }
+        state.replay.forget(now);
+    }
+
+    /// Whether a stream waits for its client without a task.
+    #[cfg(test)]
+    fn is_paused(&self) -> bool {
+        self.state.lock().paused.is_some()
     }
 
     fn reader(&self, stream: u64) -> Option<Reader> {
@@ -143,6 +165,53 @@ impl Stream {
         (Self { session, purpose, number, written: AtomicU64::new(0) }, events)
     }
 
+    /// Opens a stream for notices. It takes over what a paused stream has not delivered, which ends with this.
+    pub(super) fn open_notices(
+        session: Arc<HttpSession>,
+        fresh: impl FnOnce() -> Notices,
+    ) -> (Self, Events, Notices) {
+        let paused = {
+            let mut state = session.streams.state.lock();
+            let paused = state.paused.take();
+            paused.inspect(|paused| state.replay.end(paused.number, Instant::now()))
+        };
+        let notices = paused.map_or_else(fresh, |paused| paused.notices);
+        let (stream, events) = Self::open(session, Purpose::Notices);
+        (stream, events, notices)
+    }
+
+    /// Continues the paused stream of the event `last` after that event.
+    pub(super) fn reopen(session: &Arc<HttpSession>, last: &str) -> Option<(Self, Events, Notices)> {
+        let last = EventId::parse(last)?;
+        let mut state = session.streams.state.lock();
+        state.paused.as_ref().filter(|paused| paused.number == last.stream)?;
+        let missed = state.replay.after(last)?;
+        let PausedStream { number, written, notices, .. } = state.paused.take()?;
+        let (reader, events) = Reader::new(missed);
+        state.readers.insert(number, reader);
+        drop(state);
+        let session = Arc::clone(session);
+        let stream = Self { session, purpose: Purpose::Notices, number, written: AtomicU64::new(written) };
+        Some((stream, events, notices))
+    }
+
+    /// Keeps the place of a notice stream whose client is gone, unless another connection has taken over: then the
+    /// stream and its notices are returned.
+    pub(super) fn pause(self, notices: Notices) -> Option<(Self, Notices)> {
+        let mut state = self.session.streams.state.lock();
+        if state.readers.get(&self.number).is_some_and(|reader| !reader.sender.is_closed()) {
+            drop(state);
+            return Some((self, notices));
+        }
+        let (now, written) = (Instant::now(), self.written.load(Ordering::Relaxed));
+        let paused = PausedStream { number: self.number, written, since: now, notices };
+        state.readers.remove(&self.number);
+        if let Some(other) = state.paused.replace(paused) {
+            state.replay.end(other.number, now);
+        }
+        None
+    }
+
     /// Its number in the session.
     pub(super) fn number(&self) -> u64 {
         self.number
@@ -170,18 +239,12 @@ impl Stream {
         }
     }
 
-    /// Returns once no client has read the stream for too long.
-    pub(super) fn abandoned(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (session, number) = (Arc::clone(&self.session), self.number);
-        async move {
-            while let Some(Reader { sender, replaced }) = session.streams.reader(number) {
-                tokio::select! {
-                    () = replaced.cancelled() => continue,
-                    () = sender.closed() => {}
-                }
-                if timeout(PATIENCE, replaced.cancelled()).await.is_err() {
-                    return;
-                }
+    /// Returns once the connection that read the stream is gone and no other has taken over. Cancel-safe.
+    pub(super) async fn unread(&self) {
+        while let Some(Reader { sender, replaced }) = self.session.streams.reader(self.number) {
+            tokio::select! {
+                () = replaced.cancelled() => {}
+                () = sender.closed() => return,
             }
         }
     }
@@ -191,7 +254,9 @@ impl Drop for Stream {
     fn drop(&mut self) {
         let mut state = self.session.streams.state.lock();
         state.readers.remove(&self.number);
-        state.replay.end(self.number, Instant::now());
+        if state.paused.as_ref().is_none_or(|paused| paused.number != self.number) {
+            state.replay.end(self.number, Instant::now());
+        }
     }
 }
 
@@ -307,19 +372,57 @@ mod tests {
         drop(stalled);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_stream_is_abandoned_once_its_client_stayed_away_too_long() {
+    fn notices() -> Notices {
+        Notices::detached()
+    }
+
+    fn open_notices(session: &Arc<HttpSession>) -> (Stream, Events) {
+        let (stream, events, _) = Stream::open_notices(Arc::clone(session), notices);
+        (stream, events)
+    }
+
+    #[tokio::test]
+    async fn a_notice_stream_whose_client_is_gone_is_paused_at_once_and_continues_where_it_was() {
         let session = http_session(Revision::V2025_06_18);
-        let (stream, events) = open(&session);
-        let abandoned = tokio::spawn(stream.abandoned());
+        let (stream, events) = open_notices(&session);
         drop(events);
-        tokio::time::sleep(PATIENCE / 2).await;
-        let events = resumed(&session, "c0-0");
-        tokio::time::sleep(PATIENCE * 2).await;
-        assert!(!abandoned.is_finished());
+        stream.unread().await;
+        let writer = stream.writer();
+        writer.message(b"1").await;
+        let stream = writer.into_stream().unwrap();
+        assert!(stream.pause(notices()).is_none() && session.streams.is_paused());
+        let (stream, mut events, _) = Stream::reopen(&session, "n0-0").unwrap();
+        assert!(!session.streams.is_paused());
+        let writer = stream.writer();
+        writer.message(b"2").await;
+        drop(writer);
+        assert_eq!(next(&mut events).await.unwrap(), "id: n0-1\ndata: 1\n\n");
+        assert_eq!(next(&mut events).await.unwrap(), "id: n0-2\ndata: 2\n\n");
+        assert_eq!(next(&mut events).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_another_connection_reads_is_not_paused() {
+        let session = http_session(Revision::V2025_06_18);
+        let (stream, events) = open_notices(&session);
         drop(events);
-        let gone = Instant::now();
-        abandoned.await.unwrap();
-        assert_eq!(gone.elapsed().as_secs(), PATIENCE.as_secs());
+        let _events = resumed(&session, "n0-0");
+        assert!(stream.pause(notices()).is_some() && !session.streams.is_paused());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_streams_opened_and_dropped_one_is_kept_for_a_while() {
+        let session = http_session(Revision::V2025_06_18);
+        for _ in 0..1_000 {
+            let (stream, events) = open_notices(&session);
+            drop(events);
+            assert!(stream.pause(notices()).is_none());
+        }
+        let counts = |state: &State| (state.readers.len(), state.replay.stream_count());
+        assert_eq!(counts(&session.streams.state.lock()), (0, 1));
+        tokio::time::advance(PATIENCE).await;
+        session.streams.sweep();
+        assert_eq!(counts(&session.streams.state.lock()), (0, 0));
+        assert!(Stream::reopen(&session, "n999-0").is_none());
     }
 }

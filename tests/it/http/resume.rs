@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::support::client::Events;
 use crate::support::message::{notification, result};
+use crate::support::program::Program;
 use crate::support::{Answer, Client, RawBackend, Speaks, Yard, eventually, member, within};
 
 const TOOLS: &str = r#"[{"name":"work","inputSchema":{"type":"object"}}]"#;
@@ -202,4 +203,35 @@ async fn a_resumed_stream_ends_with_its_session() {
     let mut resumed = resume(&client, &last).await;
     within("the end", client.verb(Method::DELETE).send()).await.unwrap();
     assert!(resumed.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_session_keeps_neither_tasks_nor_streams_of_clients_that_are_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "server: { listen: \"127.0.0.1:0\" }\nadmin: { listen: \"127.0.0.1:0\" }\nbackends: {}\n";
+    std::fs::write(directory.path().join("gateway.yaml"), config).unwrap();
+    let program = Program::start_in(directory).await;
+    let client = Client::legacy(&program.url).await.unpooled();
+    let before = program.metric("switchyard_tasks").await.unwrap();
+    for _ in 0..200 {
+        drop(resume(&client, "of another server").await);
+    }
+    eventually("the end of what served them", async || {
+        let tasks = program.metric("switchyard_tasks").await.unwrap();
+        (tasks < before + 20.0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn beyond_the_bound_the_oldest_stream_of_a_session_ends_and_the_newest_is_served() {
+    let yard = Yard::of("  {}\n").await;
+    let client = Client::legacy(&yard.url).await;
+    let mut open = Vec::new();
+    for _ in 0..9 {
+        open.push(resume(&client, "of another server").await);
+    }
+    while open[0].next_event().await.is_some() {}
+    let beginning = open[8].next_event().await.unwrap();
+    assert!(!field(&beginning, "id: ").is_empty(), "{beginning}");
 }
