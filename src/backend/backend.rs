@@ -225,7 +225,7 @@ impl Backend {
         let turn = self.turn(&shared, wants).await?;
         let place = self
             .bulkhead
-            .enter()
+            .enter(&wants.principal)
             .await
             .map_err(|busy| Failure::new(FailureKind::Busy, Sent::No, busy.to_string()))?;
         let permit = self.breaker.admit(now()).map_err(Failure::refused)?;

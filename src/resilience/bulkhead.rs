@@ -1,33 +1,39 @@
-//! How many calls may one backend hold at a time?
+//! How many calls may one backend hold at a time, and whose?
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
 
+use super::place_queue::{Entry, PlaceQueue};
 use super::settings::ConcurrencySettings;
 
 /// Callers that may queue for every place there is.
 const QUEUE_PER_PLACE: usize = 4;
+/// More places than this are as good as no bound.
+const MAX_PLACES: usize = 1 << 24;
 
 /// A fixed number of places at one backend, and a bounded queue for them.
 ///
-/// Keeps a slow backend from collecting the calls, tasks and memory of the whole gateway. Places
-/// are given out in order of arrival.
+/// Keeps a slow backend from collecting the calls, tasks and memory of the whole gateway. A place that comes free goes
+/// to the waiting holder that has the fewest; where the queue is full, the holder that waits most often gives way.
 #[derive(Debug)]
 pub struct Bulkhead {
     limit: usize,
-    places: Arc<Semaphore>,
-    queue: Semaphore,
+    queue: Arc<Mutex<Queue>>,
     queue_wait: Duration,
 }
+
+type Queue = PlaceQueue<oneshot::Sender<Place>>;
 
 /// One place; dropping it frees it.
 #[derive(Debug)]
 #[must_use = "the place is free again as soon as this is dropped"]
 pub struct Place {
-    _permit: OwnedSemaphorePermit,
+    queue: Arc<Mutex<Queue>>,
+    slot: usize,
 }
 
 /// Why no place was given. Nothing was sent, so the call may be tried again.
@@ -52,50 +58,70 @@ pub enum Busy {
 impl Bulkhead {
     /// At least one place, and four times as many in the queue.
     pub fn new(settings: &ConcurrencySettings) -> Self {
-        let limit = usize::try_from(settings.in_flight)
-            .unwrap_or(usize::MAX)
-            .clamp(1, Semaphore::MAX_PERMITS / QUEUE_PER_PLACE);
-        Self {
-            limit,
-            places: Arc::new(Semaphore::new(limit)),
-            queue: Semaphore::new(limit * QUEUE_PER_PLACE),
-            queue_wait: settings.queue_wait,
-        }
+        let limit = usize::try_from(settings.in_flight).unwrap_or(usize::MAX).clamp(1, MAX_PLACES);
+        let queue = PlaceQueue::new(limit, limit * QUEUE_PER_PLACE);
+        Self { limit, queue: Arc::new(Mutex::new(queue)), queue_wait: settings.queue_wait }
     }
 
-    /// Takes a place, waiting in the queue for at most the configured time.
+    /// Takes a place for `holder`, waiting in the queue for at most the configured time.
     ///
     /// Dropping the future leaves the queue.
     ///
     /// # Errors
     ///
     /// [`Busy`] when the queue is full or the wait is over.
-    pub async fn enter(&self) -> Result<Place, Busy> {
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place { _permit: permit });
-        }
-        let in_flight = self.limit;
-        let Ok(_queued) = self.queue.try_acquire() else {
-            return Err(Busy::QueueFull { in_flight });
+    pub async fn enter(&self, holder: &Arc<str>) -> Result<Place, Busy> {
+        let (number, granted) = {
+            let mut queue = self.queue.lock();
+            if let Some(slot) = queue.take(holder, || Instant::now().into_std()) {
+                return Ok(Place { queue: Arc::clone(&self.queue), slot });
+            }
+            let (grant, granted) = oneshot::channel();
+            match queue.wait(holder, grant, Instant::now().into_std()) {
+                Entry::Queued(number) => (number, granted),
+                Entry::Full => return Err(Busy::QueueFull { in_flight: self.limit }),
+            }
         };
-        match timeout(self.queue_wait, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
-            // The semaphore is never closed, so only the wait can have ended.
-            Ok(Err(_)) | Err(_) => Err(Busy::WaitedTooLong { in_flight, waited: self.queue_wait }),
+        let _leaving = Leaving { queue: &self.queue, number };
+        match timeout(self.queue_wait, granted).await {
+            Ok(Ok(place)) => Ok(place),
+            // The sender was dropped: this one gave way to a holder that has less.
+            Ok(Err(_)) => Err(Busy::QueueFull { in_flight: self.limit }),
+            Err(_) => Err(Busy::WaitedTooLong { in_flight: self.limit, waited: self.queue_wait }),
         }
     }
 
     /// Places taken.
     pub fn in_flight(&self) -> usize {
-        self.limit.saturating_sub(self.places.available_permits())
+        self.queue.lock().taken()
+    }
+}
+
+/// Takes a caller out of the queue that waits no longer.
+struct Leaving<'a> {
+    queue: &'a Mutex<Queue>,
+    number: u64,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.queue.lock().leave(self.number);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let next = self.queue.lock().free(self.slot, || Instant::now().into_std());
+        if let Some((slot, grant)) = next {
+            // Not under the lock: one that is not taken comes back at once.
+            drop(grant.send(Self { queue: Arc::clone(&self.queue), slot }));
+        }
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
 
     const WAIT: Duration = Duration::from_millis(250);
@@ -104,9 +130,15 @@ mod tests {
         Arc::new(Bulkhead::new(&ConcurrencySettings { in_flight, queue_wait: WAIT }))
     }
 
-    async fn join_queue(bulkhead: &Arc<Bulkhead>) -> tokio::task::JoinHandle<Result<Place, Busy>> {
+    async fn enter(bulkhead: &Bulkhead, holder: &str) -> Result<Place, Busy> {
+        bulkhead.enter(&holder.into()).await
+    }
+
+    type Waiter = tokio::task::JoinHandle<Result<Place, Busy>>;
+
+    async fn join_queue(bulkhead: &Arc<Bulkhead>, holder: &'static str) -> Waiter {
         let bulkhead = Arc::clone(bulkhead);
-        let waiter = tokio::spawn(async move { bulkhead.enter().await });
+        let waiter = tokio::spawn(async move { enter(&bulkhead, holder).await });
         tokio::task::yield_now().await;
         waiter
     }
@@ -114,10 +146,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_full_bulkhead_refuses_after_the_queue_wait_and_not_before() {
         let bulkhead = bulkhead(2);
-        let _places = (bulkhead.enter().await.unwrap(), bulkhead.enter().await.unwrap());
+        let _places = (enter(&bulkhead, "ann").await.unwrap(), enter(&bulkhead, "ann").await.unwrap());
         assert_eq!(bulkhead.in_flight(), 2);
         let start = Instant::now();
-        let busy = bulkhead.enter().await.unwrap_err();
+        let busy = enter(&bulkhead, "ann").await.unwrap_err();
         let expected = Busy::WaitedTooLong { in_flight: 2, waited: WAIT };
         assert_eq!(busy, expected);
         assert!((WAIT..WAIT * 2).contains(&start.elapsed()));
@@ -126,44 +158,70 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_freed_place_goes_to_the_first_in_the_queue_and_not_to_a_newcomer() {
         let bulkhead = bulkhead(1);
-        let place = bulkhead.enter().await.unwrap();
-        let first = join_queue(&bulkhead).await;
+        let place = enter(&bulkhead, "ann").await.unwrap();
+        let first = join_queue(&bulkhead, "ann").await;
         drop(place);
-        assert!(bulkhead.enter().await.is_err());
+        assert!(enter(&bulkhead, "ann").await.is_err());
         let _place = first.await.unwrap().unwrap();
         assert_eq!(bulkhead.in_flight(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_queue_refuses_at_once() {
+    async fn a_freed_place_goes_to_whoever_holds_least() {
+        let bulkhead = bulkhead(2);
+        let places = (enter(&bulkhead, "ann").await.unwrap(), enter(&bulkhead, "ann").await.unwrap());
+        let anns = (join_queue(&bulkhead, "ann").await, join_queue(&bulkhead, "ann").await);
+        let bob = join_queue(&bulkhead, "bob").await;
+        drop(places.0);
+        let _bob = bob.await.unwrap().unwrap();
+        assert!(anns.0.await.unwrap().is_err() && anns.1.await.unwrap().is_err());
+        assert_eq!(bulkhead.in_flight(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_refuses_at_once_who_waits_most_often() {
         let bulkhead = bulkhead(1);
-        let _place = bulkhead.enter().await.unwrap();
+        let _place = enter(&bulkhead, "ann").await.unwrap();
         let mut waiters = Vec::new();
         for _ in 0..QUEUE_PER_PLACE {
-            waiters.push(join_queue(&bulkhead).await);
+            waiters.push(join_queue(&bulkhead, "ann").await);
         }
         let start = Instant::now();
-        let busy = bulkhead.enter().await.unwrap_err();
+        let busy = enter(&bulkhead, "ann").await.unwrap_err();
         assert_eq!(busy, Busy::QueueFull { in_flight: 1 });
-        assert!(start.elapsed().is_zero());
+        let bob = join_queue(&bulkhead, "bob").await;
+        let newest = waiters.pop().unwrap().await.unwrap();
+        assert_eq!(newest.unwrap_err(), Busy::QueueFull { in_flight: 1 }, "it gave way to bob");
+        assert!(start.elapsed().is_zero() && !bob.is_finished());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_that_gives_up_leaves_the_queue_and_takes_no_place() {
         let bulkhead = bulkhead(1);
-        let place = bulkhead.enter().await.unwrap();
+        let place = enter(&bulkhead, "ann").await.unwrap();
         for _ in 0..QUEUE_PER_PLACE * 2 {
-            let waiter = join_queue(&bulkhead).await;
+            let waiter = join_queue(&bulkhead, "ann").await;
             waiter.abort();
             assert!(waiter.await.unwrap_err().is_cancelled());
         }
         drop(place);
         assert_eq!(bulkhead.in_flight(), 0);
-        assert_eq!(bulkhead.queue.available_permits(), QUEUE_PER_PLACE);
+        assert_eq!(bulkhead.queue.lock().waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_its_waiter_does_not_take_any_more_is_free() {
+        let bulkhead = bulkhead(1);
+        let place = enter(&bulkhead, "ann").await.unwrap();
+        let waiter = join_queue(&bulkhead, "ann").await;
+        drop(place);
+        waiter.abort();
+        let _ = waiter.await;
+        assert_eq!(bulkhead.in_flight(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_bulkhead_of_zero_still_lets_one_call_in() {
-        assert!(bulkhead(0).enter().await.is_ok());
+        assert!(enter(&bulkhead(0), "ann").await.is_ok());
     }
 }

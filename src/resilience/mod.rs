@@ -10,6 +10,8 @@
 //! | `transition.rs` | what is there to tell operators about a circuit? |
 //! | `permit.rs` | who may send, and what if the sender vanishes? |
 //! | `bulkhead.rs` | how many calls may one backend hold at a time? |
+//! | `place_queue.rs` | who holds its places, and who gets the next? |
+//! | `fair_share.rs` | who gives way when a bound is reached? |
 //! | `backoff.rs` | how long until the next attempt? |
 //! | `crash_loop.rs` | when is starting a process again of no use? |
 //! | `budget.rs` | may one more call be made again? |
@@ -32,9 +34,11 @@ mod budget;
 mod bulkhead;
 mod closed;
 mod crash_loop;
+mod fair_share;
 mod jitter;
 mod outlier;
 mod permit;
+mod place_queue;
 mod rate_limit;
 mod refused;
 mod settings;
@@ -51,6 +55,7 @@ pub use breaker::{Breaker, Ticket};
 pub use budget::RetryBudget;
 pub use bulkhead::{Bulkhead, Busy, Place};
 pub use crash_loop::CrashLoop;
+pub use fair_share::{FairShare, Holder, Share};
 #[cfg(test)]
 pub(crate) use jitter::fix_jitter;
 pub use jitter::jitter;
