@@ -1,18 +1,28 @@
 //! How many bytes of messages may be held at a time, by everybody together?
 //!
 //! Each message has a bound, and so has the number of connections and calls; their product is more than a machine
-//! has. So one bound for the process counts the large ones: bodies of clients for as long as their call lasts, and
-//! answers of backends until their client has taken them. Where it is met, a client's body waits and is then refused,
-//! and a backend that writes to a pipe or an event stream is not read until there is room. Only what is ready for its
-//! client is never held back, because it may be the one answer of a call that ran: it is counted beyond the bound, and
-//! nothing large is taken in until that much was given back.
+//! has. So one bound for the process counts the large ones: bodies of clients as they arrive and for as long as their
+//! call lasts, and answers of backends until their client has taken them. Where it is met, a body that is still on its
+//! way gives way (`arriving.rs`), a client's body waits and is then refused, and a backend is not read until there is
+//! room. Only what is ready for its client is never held back, because it may be the one answer of a call that ran: it
+//! is counted beyond the bound, and nothing large is taken in until that much was given back.
 
+mod arriving;
+mod gathered;
+
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
+
+pub(crate) use arriving::Arriving;
+use arriving::Bodies;
+pub(crate) use gathered::Gathered;
+
+use crate::resilience::Holder;
 
 /// A message of up to this many bytes is not counted: there are at most as many as connections and calls.
 pub(crate) const SMALL: usize = 64 * 1024;
@@ -34,12 +44,23 @@ struct Budget {
     steps: AtomicUsize,
     /// Steps held beyond the bound, because it became smaller or what was ready had to go: they do not come back.
     owed: AtomicUsize,
+    bodies: LazyLock<Bodies>,
 }
 
 impl Budget {
     const fn new(bytes: usize) -> Self {
         let steps = bytes / STEP;
-        Self { free: Semaphore::const_new(steps), steps: AtomicUsize::new(steps), owed: AtomicUsize::new(0) }
+        Self {
+            free: Semaphore::const_new(steps),
+            steps: AtomicUsize::new(steps),
+            owed: AtomicUsize::new(0),
+            bodies: LazyLock::new(Bodies::default),
+        }
+    }
+
+    /// The bound, in steps.
+    fn bound(&self) -> usize {
+        self.steps.load(Ordering::SeqCst)
     }
 
     fn limit(&self, bytes: usize) {
@@ -74,11 +95,13 @@ impl Budget {
 pub(crate) struct Held {
     budget: &'static Budget,
     steps: usize,
+    /// Who sent it, if a client did.
+    owner: Option<Box<Holder>>,
 }
 
 impl Default for Held {
     fn default() -> Self {
-        Self { budget: &PROCESS, steps: 0 }
+        Self { budget: &PROCESS, steps: 0, owner: None }
     }
 }
 
@@ -86,19 +109,22 @@ impl Held {
     /// Counts a message that is `bytes` long by now; `false` if there is no room for it.
     pub(crate) fn cover(&mut self, bytes: usize) -> bool {
         let missing = self.missing(bytes);
-        if missing == 0 {
-            return true;
-        }
+        missing == 0 || self.try_cover(missing)
+    }
+
+    fn try_cover(&mut self, missing: u32) -> bool {
         let taken = self.budget.free.try_acquire_many(missing).ok();
         taken.is_some_and(|taken| self.add(taken))
     }
 
-    /// The same, but waits for room for at most `patience`.
+    /// The same for an answer: bodies that are on their way give way to it, and it waits for room for at most
+    /// `patience`.
     pub(crate) async fn cover_within(&mut self, bytes: usize, patience: Duration) -> bool {
         let missing = self.missing(bytes);
-        if missing == 0 {
+        if missing == 0 || self.try_cover(missing) {
             return true;
         }
+        self.budget.bodies.make_room(missing as usize, None);
         let taken = timeout(patience, self.budget.free.acquire_many(missing)).await;
         taken.ok().and_then(Result::ok).is_some_and(|taken| self.add(taken))
     }
@@ -117,9 +143,34 @@ impl Held {
     }
 
     fn add(&mut self, taken: SemaphorePermit<'static>) -> bool {
-        self.steps += taken.num_permits();
+        let steps = taken.num_permits();
         taken.forget();
+        self.own(steps);
         true
+    }
+
+    fn own(&mut self, steps: usize) {
+        self.steps += steps;
+        if let Some(owner) = &self.owner {
+            self.budget.bodies.add(owner, steps);
+        }
+    }
+
+    /// Takes steps beyond the bound, unless `most` are taken so already.
+    fn overdraw_within(&mut self, steps: usize, most: usize) -> bool {
+        let has_room = self.budget.owed.load(Ordering::SeqCst) + steps <= most;
+        if has_room {
+            self.budget.overdraw(steps);
+            self.own(steps);
+        }
+        has_room
+    }
+
+    /// Counts an answer that found no room for as long as it could wait: it is the one answer of a call that ran.
+    /// `false` beyond a quarter of the bound.
+    pub(crate) fn cover_beyond(&mut self, bytes: usize) -> bool {
+        let missing = self.missing(bytes) as usize;
+        missing == 0 || self.overdraw_within(missing, self.budget.bound() / 4)
     }
 }
 
@@ -134,7 +185,7 @@ impl Held {
         let missing = self.missing(text.len()) as usize;
         if missing > 0 {
             self.budget.overdraw(missing);
-            self.steps += missing;
+            self.own(missing);
         }
         self.keep(text)
     }
@@ -143,41 +194,11 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if self.steps > 0 {
+            if let Some(owner) = &self.owner {
+                self.budget.bodies.remove(owner, self.steps);
+            }
             self.budget.take_back(self.steps);
         }
-    }
-}
-
-/// A chunk of so many bytes is worth more than the buffer it lies in, which its reader can then not use again.
-const WORTH_KEEPING: usize = 2 * 1024;
-
-/// A message as it arrives: one that comes in one chunk stays where it was read to, more chunks are joined.
-#[derive(Debug, Default)]
-pub(crate) struct Gathered {
-    whole: Bytes,
-    joined: BytesMut,
-}
-
-impl Gathered {
-    pub(crate) fn len(&self) -> usize {
-        self.whole.len() + self.joined.len()
-    }
-
-    /// Adds what arrived of a message that is `announced` to be so long. Memory that was announced and never written
-    /// to costs nothing.
-    pub(crate) fn push(&mut self, chunk: Bytes, announced: Option<usize>) {
-        if self.len() == 0 && chunk.len() >= WORTH_KEEPING {
-            self.whole = chunk;
-            return;
-        }
-        let missing = announced.unwrap_or(0).saturating_sub(self.joined.len());
-        self.joined.reserve(missing.max(self.whole.len() + chunk.len()));
-        self.joined.extend_from_slice(&std::mem::take(&mut self.whole));
-        self.joined.extend_from_slice(&chunk);
-    }
-
-    pub(crate) fn finish(self) -> Bytes {
-        if self.joined.is_empty() { self.whole } else { self.joined.freeze() }
     }
 }
 
@@ -208,7 +229,7 @@ mod tests {
     use super::*;
 
     fn held(budget: &'static Budget) -> Held {
-        Held { budget, steps: 0 }
+        Held { budget, steps: 0, owner: None }
     }
 
     #[test]
@@ -271,21 +292,5 @@ mod tests {
         assert_eq!(BUDGET.free.available_permits(), 1);
         BUDGET.limit(3 * STEP);
         assert_eq!(BUDGET.free.available_permits(), 3);
-    }
-
-    #[test]
-    fn a_message_is_gathered_in_order_whatever_the_chunks_are() {
-        let text: Vec<u8> = (0..9000u32).map(|at| at as u8).collect();
-        for size in [1, 100, 2047, 2048, 5000, 8999, 9000] {
-            for announced in [None, Some(9000), Some(10)] {
-                let mut gathered = Gathered::default();
-                for chunk in text.chunks(size) {
-                    gathered.push(Bytes::copy_from_slice(chunk), announced);
-                }
-                assert_eq!(gathered.len(), text.len());
-                assert_eq!(gathered.finish(), text, "chunks of {size}");
-            }
-        }
-        assert!(Gathered::default().finish().is_empty());
     }
 }

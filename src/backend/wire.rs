@@ -12,8 +12,8 @@ use super::Failure;
 use super::http::HttpReply;
 use super::pipe::PipeReply;
 
-/// How long a large message of a pipe waits for room in memory, and the pipe with it.
-const ROOM_WAIT: Duration = Duration::from_secs(5);
+/// How long a large message of a backend waits for room in memory, and a pipe with it.
+pub(super) const ROOM_WAIT: Duration = Duration::from_secs(5);
 
 /// A message of a pipe, counted if it is large. The pipe is not read meanwhile, which is what slows the backend
 /// down; one that still finds no room is let through, because the pipe's other calls wait behind it, and counted too.

@@ -13,6 +13,7 @@ use crate::protocol::{self, Id, ListKind, Message, RawJson, SseParser, code, fra
 use crate::threads::Turn;
 
 use super::super::signals::answer_to;
+use super::super::wire::ROOM_WAIT;
 use super::super::wire::WireEvent;
 use super::super::{Failure, FailureKind, MAX_MESSAGE_BYTES, Sent};
 use super::HttpConnection;
@@ -98,6 +99,10 @@ impl HttpReply {
                 }
                 return event;
             }
+            if self.lacks_room() {
+                Box::pin(self.find_room()).await;
+                continue;
+            }
             let chunk = tokio::select! {
                 biased;
                 event = beside(&mut self.aside) => return event,
@@ -113,6 +118,29 @@ impl HttpReply {
                 Ok(None) => self.end(),
                 Err(failure) => self.fail(failure),
             }
+        }
+    }
+
+    /// Whether something was read that is not counted yet.
+    fn lacks_room(&mut self) -> bool {
+        match &mut self.body {
+            Body::Json(collected, held) => !held.cover(collected.len()),
+            Body::Events(parser, held) => !held.cover(parser.buffered()),
+            Body::Refusal(_) => false,
+        }
+    }
+
+    /// Waits for room; the backend is not read meanwhile. Cancel-safe.
+    async fn find_room(&mut self) {
+        let (bytes, held) = match &mut self.body {
+            Body::Json(collected, held) => (collected.len(), held),
+            Body::Events(parser, held) => (parser.buffered(), held),
+            Body::Refusal(_) => return,
+        };
+        if held.cover_within(bytes, ROOM_WAIT).await || held.cover_beyond(bytes) {
+            self.take_events();
+        } else {
+            self.fail(no_room());
         }
     }
 
@@ -152,15 +180,12 @@ impl HttpReply {
         let (length, limit) = match &mut self.body {
             Body::Events(parser, held) => {
                 parser.push(&chunk);
-                return match held.cover(parser.buffered()) {
-                    true => self.take_events(),
-                    false => self.fail(no_room()),
-                };
-            }
-            Body::Json(collected, held) => {
-                if !held.cover(collected.len() + chunk.len()) {
-                    return self.fail(no_room());
+                if held.cover(parser.buffered()) {
+                    self.take_events();
                 }
+                return;
+            }
+            Body::Json(collected, _) => {
                 collected.push(chunk, None);
                 (collected.len(), MAX_MESSAGE_BYTES)
             }
