@@ -35,10 +35,14 @@ pub(super) struct Key {
     pub capabilities: ClientCapabilities,
 }
 
+/// Whether a principal of this name is let in.
+pub type KnowsPrincipal = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// The kept connections of one backend.
-#[derive(Debug)]
 pub(super) struct Kept {
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
+    /// Who is still let in; unless told, everybody is.
+    is_known: Mutex<Option<KnowsPrincipal>>,
     places: Places,
     /// How long an unused connection stays open.
     patience: Duration,
@@ -86,7 +90,8 @@ impl Slot {
 impl Kept {
     /// At most `size` connections, each closed after `idle` without use.
     pub(super) fn new(size: usize, idle: Duration) -> Arc<Self> {
-        Arc::new(Self { slots: Mutex::default(), places: Places::new(size), patience: idle })
+        let (slots, is_known) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { slots, is_known, places: Places::new(size), patience: idle })
     }
 
     /// Begins to use the connection of `key`, which may not be open yet. Where the server may ask, waits
@@ -98,7 +103,11 @@ impl Kept {
         let takes_turns = !key.capabilities.is_empty();
         let slot = {
             let mut slots = self.slots.lock();
-            let slot = Arc::clone(slots.entry(key.clone()).or_insert_with(Slot::new));
+            let slot = match self.knows(&key.holder) {
+                true => Arc::clone(slots.entry(key.clone()).or_insert_with(Slot::new)),
+                // It closes with its last use, and the next client of that name does not meet it.
+                false => Slot::new(),
+            };
             slot.inner.lock().users += 1;
             slot
         };
@@ -126,6 +135,18 @@ impl Kept {
         let (established, room) = slots.remove(&key)?.inner.lock().open.take()?;
         self.places.discard(established);
         Some(room)
+    }
+
+    /// Ends what is kept for principals that are not let in any more; a call that runs is not cut off. What such a
+    /// call opens later is kept for nobody.
+    pub(super) fn dismiss(&self, is_known: &KnowsPrincipal) {
+        *self.is_known.lock() = Some(Arc::clone(is_known));
+        self.end_all(|key, _| !self.knows(&key.holder));
+    }
+
+    fn knows(&self, holder: &Holder) -> bool {
+        let Holder::Principal(name) = holder else { return true };
+        self.is_known.lock().as_ref().is_none_or(|is_known| is_known(name))
     }
 
     /// Ends what is kept for a holder; a call that runs is not cut off.
@@ -198,6 +219,12 @@ impl Kept {
         }
         drop(slots);
         self.places.given_back();
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("places", &self.places).finish_non_exhaustive()
     }
 }
 
@@ -320,6 +347,29 @@ mod tests {
         drop(used);
         kept.close(Duration::ZERO).await;
         assert!(connection.signals().is_lost() && kept.open() == 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_client_that_was_taken_out_opened_is_met_by_nobody() {
+        let kept = Kept::new(9, IDLE);
+        let enter = async || {
+            let holder = Holder::Principal("ann".into());
+            let key = Key { holder, capabilities: ClientCapabilities::default() };
+            kept.enter(key, Duration::ZERO).await.unwrap()
+        };
+        let (idle, running) = (enter().await, enter().await);
+        let connection = open(&idle).await;
+        drop(idle);
+        kept.dismiss(&(Arc::new(|name: &str| name != "ann") as KnowsPrincipal));
+        assert!(!connection.signals().is_lost(), "a call runs on it");
+        let late = enter().await;
+        let opened_late = open(&late).await;
+        drop((running, late));
+        kept.dismiss(&(Arc::new(|_: &str| true) as KnowsPrincipal));
+        let again = open(&enter().await).await;
+        kept.places.closed().await;
+        assert!(connection.signals().is_lost() && opened_late.signals().is_lost());
+        assert!(!again.signals().is_lost());
     }
 
     #[tokio::test]

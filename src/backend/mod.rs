@@ -107,6 +107,7 @@ pub use call::{Call, CallEvent};
 pub use failure::{Failure, FailureKind, Sent};
 pub use groups::kill_all;
 pub use guardian::{guard, start_guardian};
+pub use kept::KnowsPrincipal;
 pub use oauth::{
     Authorizer, Callback, GrantType, GrantedTo, OAuthError, OAuthSettings, Pending, SigningAlgorithm, Vault,
 };

@@ -8,7 +8,7 @@ use crate::protocol::{ClientCapabilities, Era, method};
 use super::connection::{Connection, Established};
 use super::establish::Attempt;
 use super::handshake::Refusal;
-use super::kept::{Holder, Use};
+use super::kept::{Holder, KnowsPrincipal, Use};
 use super::lease::Lease;
 use super::pool::Entered;
 use super::sharing::{Share, Wants};
@@ -189,6 +189,12 @@ impl Backend {
     pub fn end_session(&self, session: u64) {
         self.each_replica(|replica| replica.end_session(session));
         self.kept.end(&Holder::Session(session));
+    }
+
+    /// Ends what is kept for principals that are not let in any more: the next client of such a name must not meet it.
+    pub fn dismiss(&self, is_known: &KnowsPrincipal) {
+        self.each_replica(|replica| replica.dismiss(is_known));
+        self.kept.dismiss(is_known);
     }
 
     /// Tells the server that a session's roots changed, where it has a connection of its own.

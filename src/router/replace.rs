@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Admission, Failure, Wants};
+use crate::backend::{Admission, Failure, KnowsPrincipal, Wants};
 use crate::catalog::CatalogSettings;
 
 use super::fleet::{Fleet, Member};
@@ -24,6 +24,12 @@ impl Router {
             self.set_fleet(fleet);
         }
         self.refresh();
+    }
+
+    /// Ends what backends keep for principals that are not let in any more.
+    pub fn dismiss(&self, is_known: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        let is_known: KnowsPrincipal = Arc::new(is_known);
+        self.backends().iter().for_each(|backend| backend.dismiss(&is_known));
     }
 
     /// Has a backend that is about to serve told of the resources that clients of its name watch.

@@ -7,6 +7,8 @@ use crate::protocol::{LogLevel, RawJson, Revision, Routed, TraceContext};
 
 use super::session::SessionId;
 
+const ANONYMOUS: &str = "anonymous";
+
 /// Who is calling. Later authentication methods add what they know here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Principal(Arc<str>);
@@ -19,7 +21,7 @@ impl Principal {
 
     /// Whoever can reach a gateway without `clients:`, or started it over stdio.
     pub fn anonymous() -> Self {
-        Self(Arc::from("anonymous"))
+        Self(Arc::from(ANONYMOUS))
     }
 
     /// Its name in logs.
@@ -27,8 +29,14 @@ impl Principal {
         &self.0
     }
 
-    pub(super) fn shared_name(&self) -> Arc<str> {
+    /// Its name, shared.
+    pub fn shared_name(&self) -> Arc<str> {
         Arc::clone(&self.0)
+    }
+
+    /// Whether it may be anybody.
+    pub fn is_anonymous(&self) -> bool {
+        &*self.0 == ANONYMOUS
     }
 }
 

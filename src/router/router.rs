@@ -29,6 +29,9 @@ use super::visits::Visits;
 /// For what is given up to have its next turn.
 const GIVEN_UP: Duration = Duration::from_secs(5);
 
+/// Handles that are kept; each costs a little memory for as long as it is.
+const MAX_METRICS: usize = 10_000;
+
 /// Method, backend and name under which a call is counted.
 type Counted = (Routed, Arc<str>, Arc<str>);
 
@@ -230,6 +233,10 @@ impl Router {
         let key = (routed, Arc::clone(&route.backend), name);
         if let Some(found) = self.metrics.get(&key) {
             return Arc::clone(&found);
+        }
+        if self.metrics.len() >= MAX_METRICS {
+            // Names that are still called come back; those that nobody has any more do not.
+            self.metrics.clear();
         }
         let made = Arc::new(CallMetrics::new(&key.1, routed.method(), &key.2));
         Arc::clone(&self.metrics.entry(key).or_insert(made))

@@ -7,7 +7,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::fresh::Fresh;
 use super::names::{CALL_DURATION, CALLS, CALLS_IN_FLIGHT};
-use super::recorder;
+use super::{recorder, series};
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,9 +74,12 @@ pub struct CallMetrics {
 impl CallMetrics {
     /// Metrics of calls of `method` to the tool or prompt that `backend` calls `name`.
     ///
+    /// Where a backend has had too many names lately, the calls of further ones are counted together.
+    ///
     /// Every name costs a series for each outcome it ever has, and a histogram: `name` must come
     /// from the catalog, and be empty where a client can choose it freely, as with resources.
     pub fn new(backend: &str, method: &'static str, name: &str) -> Self {
+        let name = series::bounded(backend, name);
         Self {
             backend: backend.into(),
             method,
@@ -96,9 +99,11 @@ impl CallMetrics {
     /// Counts a call that ended, `after` so long. To be called once for each call.
     pub fn finished(&self, outcome: Outcome, after: Duration) {
         let (now, backend, method, tool) = (Instant::now(), &*self.backend, self.method, &*self.tool);
-        let counter = || recorder::counter(&CALLS, [backend, method, tool, outcome.as_str()]);
+        // Asked for again with each handle, so that the name is known for as long as it has series.
+        let label = || series::bounded(backend, tool);
+        let counter = || recorder::counter(&CALLS, [backend, method, label(), outcome.as_str()]);
         self.ended[outcome as usize].with(now, counter, |counter| counter.increment(1));
-        let histogram = || recorder::histogram(&CALL_DURATION, [backend, method, tool]);
+        let histogram = || recorder::histogram(&CALL_DURATION, [backend, method, label()]);
         self.duration.with(now, histogram, |histogram| histogram.record(after));
     }
 }

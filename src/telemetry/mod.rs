@@ -29,6 +29,7 @@ mod logs;
 mod names;
 pub mod process;
 mod recorder;
+mod series;
 mod settings;
 mod sink;
 

@@ -8,7 +8,8 @@ use parking_lot::RwLock;
 
 use super::names::{
     AUTH_FAILURES, BUILD_INFO, CATALOG_GENERATION, CONFIG_APPLIED, CONFIG_GENERATION, CONFIG_RELOADS,
-    CONFIG_VALID, HTTP_REQUESTS, LOG_LINES_DROPPED, PANICS, PROCESS_START_TIME, REFUSED_REQUESTS, SESSIONS,
+    CONFIG_VALID, EVICTIONS, HTTP_REQUESTS, LOG_LINES_DROPPED, PANICS, PROCESS_START_TIME,
+    REFUSED_REQUESTS, SESSIONS,
     SUPPRESSED_LOG_LINES, TASKS,
 };
 use super::recorder::{counter, gauge};
@@ -38,6 +39,11 @@ pub fn refused(reason: &'static str) {
 /// Counts a log line that was left out because its kind is repeated too often.
 pub(super) fn log_line_suppressed(kind: &'static str) {
     counter(&SUPPRESSED_LOG_LINES, [kind]).increment(1);
+}
+
+/// Counts what gave way to others because a bound was reached.
+pub fn evicted(bound: &'static str) {
+    counter(&EVICTIONS, [bound]).increment(1);
 }
 
 /// Counts a panic.
@@ -126,6 +132,9 @@ pub(super) fn started() {
 pub(super) fn keep() {
     for metric in [&AUTH_FAILURES, &LOG_LINES_DROPPED, &PANICS] {
         counter(metric, []).increment(0);
+    }
+    for bound in ["connections", "sessions", "bodies", "queue"] {
+        counter(&EVICTIONS, [bound]).increment(0);
     }
     for result in ["applied", "refused"] {
         counter(&CONFIG_RELOADS, [result]).increment(0);

@@ -22,6 +22,7 @@ pub(crate) fn all(root: &Node, findings: &mut Vec<Finding>) {
     }
     let backends = root.get("backends").map(Node::entries).unwrap_or_default();
     names::check(backends, findings);
+    names::check_clients(root, findings);
     for backend in backends.iter().filter(|backend| backend.value.is_map()) {
         transport::check(backend, findings);
         auth::check(backend, findings);

@@ -10,6 +10,8 @@ use super::{is_literal, known, of, text};
 
 /// Longest name of a backend, and longest prefix, in characters.
 const LONGEST_NAME: usize = 32;
+/// Longest name of a client, in characters.
+const LONGEST_CLIENT: usize = 128;
 /// Longest name of a tool (MCP 2025-11-25, server/tools), in characters.
 const LONGEST_TOOL: usize = 128;
 
@@ -36,6 +38,38 @@ fn legal_name(backend: &Entry) -> Option<Finding> {
     let message = format!("`{name}` cannot be the name of a backend");
     let suggestion = format!("1 to {LONGEST_NAME} letters, digits, `_` and `-`");
     Some(Finding::new(backend.span, message).suggest(suggestion))
+}
+
+/// Names of clients appear in logs, in sealed ids and beside what is kept for them.
+pub(super) fn check_clients(root: &Node, findings: &mut Vec<Finding>) {
+    let clients = root.get("clients").map(Node::entries).unwrap_or_default();
+    findings.extend(clients.iter().filter_map(legal_client));
+}
+
+fn legal_client(client: &Entry) -> Option<Finding> {
+    let name = &client.key;
+    let length = name.chars().count();
+    let is_legal = (1..=LONGEST_CLIENT).contains(&length)
+        && name.trim().len() == name.len()
+        && !name.chars().any(is_invisible);
+    if is_legal {
+        return None;
+    }
+    let message = match length > LONGEST_CLIENT {
+        true => format!("the name of a client has {length} characters"),
+        false => format!("`{}` cannot be the name of a client", name.escape_debug()),
+    };
+    let suggestion = format!(
+        "1 to {LONGEST_CLIENT} characters, no blank at either end, no line ends and no control or invisible characters"
+    );
+    Some(Finding::new(client.span, message).suggest(suggestion))
+}
+
+/// Control characters, line ends, and what changes the direction of text or has no width.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}')
+        || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn legal_prefix(backend: &Entry) -> Option<Finding> {

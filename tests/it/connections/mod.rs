@@ -1,6 +1,7 @@
 //! A backend that keeps state: whose calls meet which connection?
 
 mod bounds;
+mod dismissed;
 mod holders;
 mod reuse;
 mod sessions;
