@@ -40,6 +40,8 @@ pub(super) enum Error {
     UnknownSession,
     #[error("too many sessions are open; try again later")]
     TooManySessions,
+    #[error("too many connections are open, and no client has more of them than this one; close some")]
+    TooManyConnections,
     #[error("the gateway failed to handle this request")]
     Panicked,
 }
@@ -54,8 +56,14 @@ impl Error {
     pub(super) fn into_response(self, id: Option<&Id>, request_id: &RequestId) -> Response<Body> {
         let status = self.status();
         let header = self.header();
-        let is_final =
-            matches!(self, Self::BodyTooLarge(_) | Self::BodyTimeout | Self::NoRoom | Self::BadRequest(_));
+        let is_final = matches!(
+            self,
+            Self::BodyTooLarge(_)
+                | Self::BodyTimeout
+                | Self::NoRoom
+                | Self::BadRequest(_)
+                | Self::TooManyConnections
+        );
         let (own_id, error) = self.into_rpc();
         let error = error.with("request_id", request_id.to_string());
         let mut response = json(status, frame::error(id.or(own_id.as_ref()), &error.to_json()));
@@ -80,7 +88,9 @@ impl Error {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::Rpc(status, _) => *status,
-            Self::TooManySessions | Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManySessions | Self::TooManyConnections | Self::NoRoom => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -92,7 +102,7 @@ impl Error {
             Self::Unauthorized { token_given: true } => {
                 Some((WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
             }
-            Self::TooManySessions | Self::NoRoom => Some((RETRY_AFTER, "5")),
+            Self::TooManySessions | Self::TooManyConnections | Self::NoRoom => Some((RETRY_AFTER, "5")),
             _ => None,
         }
     }
@@ -103,7 +113,9 @@ impl Error {
             Self::Malformed(malformed) => (malformed.id, malformed.error),
             Self::Rpc(_, error) => (None, error),
             Self::UnknownPath(paths) => (None, RpcError::invalid_request(message).with("paths", paths)),
-            Self::TooManySessions | Self::NoRoom | Self::Panicked => (None, RpcError::internal(message)),
+            Self::TooManySessions | Self::TooManyConnections | Self::NoRoom | Self::Panicked => {
+                (None, RpcError::internal(message))
+            }
             _ => (None, RpcError::invalid_request(message)),
         }
     }
@@ -119,6 +131,7 @@ impl Error {
             Self::Malformed(_) => "malformed",
             Self::NoRoom => "memory",
             Self::TooManySessions => "sessions",
+            Self::TooManyConnections => "connections",
             _ => return None,
         })
     }

@@ -36,7 +36,7 @@ mod subscription;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -63,6 +63,8 @@ pub struct Server {
     policy: ArcSwap<Policy>,
     /// Changes after the policy did.
     reconfigured: watch::Sender<()>,
+    /// Those of clients, once they are listened for.
+    connections: OnceLock<Arc<http::Connections>>,
     sessions: http::Sessions,
     pairs: http::Pairs,
     request_ids: request_id::RequestIds,
@@ -90,6 +92,7 @@ impl Server {
             router,
             policy: ArcSwap::from_pointee(Policy::new(settings, clients)),
             reconfigured: watch::Sender::default(),
+            connections: OnceLock::new(),
             sessions: http::Sessions::default(),
             pairs: http::Pairs::default(),
             request_ids: request_id::RequestIds::new(),
@@ -111,7 +114,15 @@ impl Server {
         let is_known = |principal: &Principal| policy.authenticator.knows(principal);
         self.sessions.end_unless(is_known);
         self.pairs.end_unless(is_known);
+        let known = Arc::clone(&policy);
+        self.router.dismiss(move |name| known.authenticator.knows(&Principal::named(name)));
         self.reconfigured.send_replace(());
+    }
+
+    /// Whether `principal`, who was let in under `policy`, still is.
+    fn still_knows(&self, principal: &Principal, policy: &Arc<Policy>) -> bool {
+        let now = self.policy.load();
+        Arc::ptr_eq(&now, policy) || now.authenticator.knows(principal)
     }
 
     /// Returns once `principal` is not let in any more.
@@ -149,6 +160,24 @@ impl Server {
             (false, true) => "leaving",
             (false, false) => "serving",
         }
+    }
+
+    /// Connections of clients there are, and how many may be.
+    fn connection_usage(&self) -> Option<(usize, usize)> {
+        self.connections.get().map(|connections| connections.usage())
+    }
+
+    /// Whether the next client could only be served at the cost of another one's call.
+    fn is_full(&self) -> bool {
+        self.connections.get().is_some_and(|connections| connections.is_full())
+    }
+
+    /// The bounds at which newcomers are served at the cost of what others hold.
+    fn reached_bounds(&self) -> Vec<&'static str> {
+        let connections = self.connection_usage().is_some_and(|(open, bound)| open >= bound);
+        let sessions = self.sessions.len() >= self.policy().limits.sessions;
+        let reached = [("connections", connections), ("sessions", sessions)];
+        reached.into_iter().filter_map(|(name, is_reached)| is_reached.then_some(name)).collect()
     }
 
     /// Cancelled when the gateway begins to drain.

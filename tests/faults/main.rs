@@ -11,6 +11,7 @@ mod drain;
 mod failing;
 mod fault;
 mod gateway;
+mod hoarders;
 mod judge;
 mod limits;
 mod load;
@@ -112,6 +113,9 @@ async fn run(plan: &Plan) -> ExitCode {
     }
     if plan.wants("limits") {
         limits::run(plan, &mut report).await;
+    }
+    if plan.wants("hoarders") {
+        hoarders::run(plan, &mut report).await;
     }
     if plan.wants("reload") {
         reload::run(plan, &mut report).await;

@@ -56,6 +56,12 @@ impl Yard {
         Self::start_with(binary, &patient()).await
     }
 
+    /// The same, where few connections and sessions may be open, and a call has time.
+    pub(crate) async fn start_narrow(binary: &Path, connections: usize, sessions: usize) -> Self {
+        let limits = format!("limits: {{ sessions: {sessions}, connections: {connections} }}");
+        Self::start_with(binary, &patient().replace("limits: { sessions: 20000 }", &limits)).await
+    }
+
     /// The same, with the hold after crashes that ships.
     pub(crate) async fn start_holding(binary: &Path) -> Self {
         Self::start_with(binary, &SETTINGS.replace(", hold: 1s", "")).await

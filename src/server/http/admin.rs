@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::connections::{Activity, Connections};
 use super::hardening;
 use super::listen::Acceptor;
 use super::respond::{self, Body};
@@ -55,16 +56,21 @@ pub async fn serve_admin(
 ) {
     let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let acceptor = Acceptor {
-        connections: CONNECTIONS,
+        connections: Connections::up_to(CONNECTIONS),
         header_timeout: admin.server.policy().limits.header_timeout,
         linger: Duration::ZERO,
         stop,
         killed,
     };
     acceptor
-        .run(listener, None, move |request| {
+        .run(listener, None, move |connection, request| {
             let admin = Arc::clone(&admin);
-            async move { admin.answer(request, is_local).await }
+            async move {
+                connection.begin(Activity::Calling);
+                let mut response = admin.answer(request, is_local).await;
+                response.body_mut().serve_on(connection);
+                response
+            }
         })
         .await;
 }
@@ -98,11 +104,20 @@ impl Admin {
     }
 
     fn ready(&self) -> Response<Body> {
-        let state = self.server.state();
-        if state == "serving" {
-            return respond::text("text/plain", "ready\n".to_owned());
-        }
-        let mut response = respond::text("text/plain", format!("{state}\n"));
+        let reason = match (self.server.state(), self.server.is_full()) {
+            ("serving", false) => {
+                let bounds = self.server.reached_bounds();
+                let said = if bounds.is_empty() {
+                    String::new()
+                } else {
+                    format!(", at the bound of {}", bounds.join(", "))
+                };
+                return respond::text("text/plain", format!("ready{said}\n"));
+            }
+            ("serving", true) => "full: each connection has a call in flight",
+            (state, _) => state,
+        };
+        let mut response = respond::text("text/plain", format!("{reason}\n"));
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response
     }
@@ -119,6 +134,7 @@ impl Admin {
                     "state": server.state(),
                     "uptime_seconds": server.started.elapsed().as_secs(),
                     "listen": self.listen,
+                    "connections": server.connection_usage().map(|(open, bound)| json!({ "open": open, "bound": bound })),
                     "sessions": { "http": server.sessions.len(), "sse": server.pairs.len() },
                 }),
             );

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::budget::{Gathered, Held};
-use crate::server::LimitSettings;
+use super::endpoint::Context;
+use crate::budget::{Arriving, Gathered};
 use crate::server::error::Error;
+use crate::telemetry::process;
 use crate::threads::Turn;
 
 /// Most that is read of a body that is refused, and the longest that takes.
@@ -23,14 +24,10 @@ const ROOM_WAIT: Duration = Duration::from_secs(2);
 /// For bodies on their way when the drain begins.
 const LAST_BODIES: Duration = Duration::from_secs(2);
 
-/// Reads the JSON a client posts, once its headers say that it is that and not too much. When `stopping`, a body
+/// Reads the JSON a client posts, once its headers say that it is that and not too much. When the gateway stops, a body
 /// that is still on its way is not waited for.
-pub(super) async fn read(
-    headers: &HeaderMap,
-    body: Incoming,
-    limits: &LimitSettings,
-    stopping: &CancellationToken,
-) -> Result<Bytes, Error> {
+pub(super) async fn read(context: &Context, mut body: Incoming) -> Result<Bytes, Error> {
+    let (headers, limits) = (&context.headers, &context.policy.limits);
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > limits.body_bytes) {
         discard(body).await;
@@ -42,40 +39,61 @@ pub(super) async fn read(
     if !accepts(headers, "application/json") && !accepts(headers, "text/event-stream") {
         return Err(Error::NotAcceptable);
     }
-    let mut held = Held::default();
-    if !held.cover_within(announced.unwrap_or(0), ROOM_WAIT).await {
+    let mut arriving = Arriving::of(context.holder());
+    if !arriving.announce(announced.unwrap_or(0), ROOM_WAIT).await {
         return Err(Error::NoRoom);
     }
-    tokio::select! {
-        whole = timeout(limits.body_timeout, whole(body, announced, limits.body_bytes, held)) => {
+    let read = tokio::select! {
+        whole = timeout(limits.body_timeout, whole(&mut body, announced, limits.body_bytes, arriving)) => {
             whole.unwrap_or(Err(Error::BodyTimeout))
         }
-        () = patience_ends(stopping) => Err(Error::BodyTimeout),
+        () = patience_ends(&context.server.shutdown) => Err(Error::BodyTimeout),
+    };
+    if matches!(read, Err(Error::NoRoom)) {
+        discard(body).await;
     }
+    read
 }
 
-/// Reads to the end; a body that did not say how long it is, is counted as it grows.
+/// Reads to the end; what has arrived of a large body is counted as it grows.
 async fn whole(
-    mut body: Incoming,
+    body: &mut Incoming,
     announced: Option<usize>,
     limit: usize,
-    mut held: Held,
+    mut arriving: Arriving,
 ) -> Result<Bytes, Error> {
     let (mut text, mut turn) = (Gathered::default(), Turn::default());
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = next_frame(body, &arriving).await? {
         let frame = frame.map_err(|_| Error::BadRequest("the body ended early"))?;
         let Ok(data) = frame.into_data() else { continue };
         if text.len() + data.len() > limit {
             return Err(Error::BodyTooLarge(limit));
         }
-        if !held.cover(text.len() + data.len()) {
+        if !arriving.grow(text.len() + data.len(), ROOM_WAIT).await {
             return Err(Error::NoRoom);
         }
         let size = data.len();
         text.push(data, announced);
         turn.taken(size).await;
     }
-    Ok(held.keep(text.finish()))
+    Ok(arriving.finish().keep(text.finish()))
+}
+
+/// The next frame, unless the body has to give way to others.
+async fn next_frame(
+    body: &mut Incoming,
+    arriving: &Arriving,
+) -> Result<Option<Result<Frame<Bytes>, hyper::Error>>, Error> {
+    if !arriving.is_large() {
+        return Ok(body.frame().await);
+    }
+    tokio::select! {
+        frame = body.frame() => Ok(frame),
+        () = arriving.given_way() => {
+            process::evicted("bodies");
+            Err(Error::NoRoom)
+        }
+    }
 }
 
 async fn patience_ends(stopping: &CancellationToken) {

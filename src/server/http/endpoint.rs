@@ -9,8 +9,10 @@ use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 
+use super::connections::{Activity, Connection};
 use super::respond::Body;
 use super::{cors, hardening, legacy, mcp, sse_pair};
+use crate::resilience::Holder;
 use crate::router::{Principal, RequestId};
 use crate::server::Server;
 use crate::server::caught::caught;
@@ -28,6 +30,14 @@ pub(super) struct Context {
     pub(super) request_id: RequestId,
     pub(super) headers: HeaderMap,
     pub(super) query: Option<String>,
+    pub(super) connection: Arc<Connection>,
+}
+
+impl Context {
+    /// To whom what the request takes up is attributed.
+    pub(super) fn holder(&self) -> Holder {
+        self.connection.holder(&self.principal)
+    }
 }
 
 /// Where requests of clients go.
@@ -42,8 +52,9 @@ enum Endpoint {
 }
 
 impl Endpoint {
+    /// A slash at the end changes nothing: clients add one, and many follow no redirect of a POST.
     fn of(path: &str) -> Option<Self> {
-        match path {
+        match path.strip_suffix('/').unwrap_or(path) {
             "/mcp" => Some(Self::Mcp),
             "/sse" => Some(Self::Sse),
             "/messages" => Some(Self::Messages),
@@ -69,7 +80,12 @@ impl Endpoint {
 }
 
 /// Answers one request; whatever happens, with a response.
-pub(super) async fn answer(server: Arc<Server>, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn answer(
+    server: Arc<Server>,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    connection.begin(Activity::Receiving);
     let endpoint = Endpoint::of(request.uri().path());
     let request_id = server.request_ids.draw();
     let (policy, draining) = (server.policy(), server.draining());
@@ -77,9 +93,10 @@ pub(super) async fn answer(server: Arc<Server>, request: Request<Incoming>) -> R
     let is_last = hardening::is_last(&parts);
     let screened = hardening::check(&parts).and_then(|()| policy.origins.check(&parts.headers));
     let page = screened.as_ref().ok().cloned().flatten();
+    let asked = Asked { server, policy, connection: Arc::clone(&connection), request_id: request_id.clone() };
     let work = pin!(async {
         screened?;
-        route(server, policy, endpoint, parts, body, &request_id).await
+        route(asked, endpoint, parts, body).await
     });
     let mut response =
         caught(work).await.unwrap_or(Err(Error::Panicked)).unwrap_or_else(|error| refuse(error, &request_id));
@@ -91,17 +108,25 @@ pub(super) async fn answer(server: Arc<Server>, request: Request<Incoming>) -> R
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     process::http_request(endpoint.map_or("other", Endpoint::label), response.status().as_u16());
+    response.body_mut().serve_on(connection);
     response
 }
 
-async fn route(
+/// What is known of a request before it is looked at.
+struct Asked {
     server: Arc<Server>,
     policy: Arc<Policy>,
+    connection: Arc<Connection>,
+    request_id: RequestId,
+}
+
+async fn route(
+    asked: Asked,
     endpoint: Option<Endpoint>,
     parts: http::request::Parts,
     body: Incoming,
-    request_id: &RequestId,
 ) -> Result<Response<Body>, Error> {
+    let Asked { server, policy, connection, request_id } = asked;
     let endpoint = endpoint.ok_or(Error::UnknownPath(PATHS))?;
     if !endpoint.methods().split(", ").any(|method| method == parts.method.as_str()) {
         return Err(Error::MethodNotAllowed(endpoint.methods()));
@@ -111,11 +136,15 @@ async fn route(
     }
     let principal =
         policy.authenticator.authenticate(&parts.headers).inspect_err(|_| process::auth_failure())?;
+    if !connection.authenticated(&principal) {
+        return Err(Error::TooManyConnections);
+    }
     let context = Context {
         server,
         policy,
         principal,
-        request_id: request_id.clone(),
+        request_id,
+        connection,
         query: parts.uri.query().map(str::to_owned),
         headers: parts.headers,
     };

@@ -6,11 +6,14 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::sync::mpsc;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::connections::{Activity, Connection};
 use super::resumable::Stream;
 use crate::budget::sent;
 use crate::protocol::{write_comment, write_event};
@@ -29,6 +32,21 @@ pub(in crate::server) struct Events {
     ahead: VecDeque<Bytes>,
     producer: Option<Producer>,
     written: mpsc::Receiver<Bytes>,
+    is_of_notices: bool,
+    served: Option<Served>,
+}
+
+/// The connection that a stream is sent on; dropped, nothing happens on it.
+struct Served {
+    connection: Arc<Connection>,
+    /// Ready once the connection has to give way, if the stream may be ended for that.
+    evicted: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.connection.rest();
+    }
 }
 
 impl Events {
@@ -39,17 +57,37 @@ impl Events {
     {
         let (sender, written) = mpsc::channel(CAPACITY);
         let writer = EventWriter { target: Target::Connection(sender) };
-        Self { ahead: VecDeque::new(), producer: Some(Box::pin(produce(writer))), written }
+        let producer: Producer = Box::pin(produce(writer));
+        Self { ahead: VecDeque::new(), producer: Some(producer), written, is_of_notices: false, served: None }
     }
 
     /// A stream of what is `ahead`, and then of what somebody else sends.
     pub(super) fn received(ahead: VecDeque<Bytes>) -> (mpsc::Sender<Bytes>, Self) {
         let (sender, written) = mpsc::channel(CAPACITY);
-        (sender, Self { ahead, producer: None, written })
+        (sender, Self { ahead, producer: None, written, is_of_notices: false, served: None })
+    }
+
+    /// The same, of messages that answer nothing.
+    pub(super) fn of_notices(self) -> Self {
+        Self { is_of_notices: true, ..self }
+    }
+
+    pub(super) fn serve_on(&mut self, connection: Arc<Connection>) {
+        connection.begin(if self.is_of_notices { Activity::Listening } else { Activity::Calling });
+        let evicted = self.is_of_notices.then(|| Box::pin(connection.evicted().clone().cancelled_owned()));
+        self.served = Some(Served { connection, evicted });
+    }
+
+    fn is_evicted(&mut self, cx: &mut Context<'_>) -> bool {
+        let evicted = self.served.as_mut().and_then(|served| served.evicted.as_mut());
+        evicted.is_some_and(|evicted| evicted.as_mut().poll(cx).is_ready())
     }
 
     /// The next piece: all that is there to be sent, up to [`PIECE`].
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.is_evicted(cx) {
+            return Poll::Ready(None);
+        }
         if let Some(text) = self.ahead.pop_front() {
             return Poll::Ready(Some(text));
         }
@@ -152,7 +190,6 @@ fn event_text(name: Option<&str>, id: Option<&str>, data: &[u8]) -> Bytes {
 mod tests {
     use super::*;
     use std::future::poll_fn;
-    use std::sync::Arc;
 
     #[tokio::test]
     async fn all_events_arrive_in_order_however_many_there_are() {

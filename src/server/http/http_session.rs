@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::kept_sessions::Set;
 use super::resumable::Streams;
 use crate::protocol::LogLevel;
+use crate::resilience::Holder;
 use crate::server::session::Session;
 use crate::telemetry::process::{OpenSession, session_opened};
 
@@ -25,21 +27,34 @@ pub(super) struct HttpSession {
     /// The open streams for messages that answer nothing, oldest first, and what ends each to make room.
     listening: Mutex<BTreeMap<u64, CancellationToken>>,
     last_used: Mutex<Instant>,
+    pub(super) holder: Holder,
+    /// When it is looked at if one of its holder's sessions has to go.
+    turn: AtomicU64,
     /// When it began, in seconds since 1970, whichever process it was.
     pub(super) opened: u64,
     _counted: OpenSession,
 }
 
 impl HttpSession {
-    pub(super) fn new(session: Session, streams: Streams, opened: u64) -> Self {
+    pub(super) fn new(session: Session, holder: Holder, streams: Streams, opened: u64) -> Self {
         Self {
             session,
             streams,
             opened,
+            holder,
+            turn: AtomicU64::new(0),
             listening: Mutex::default(),
             last_used: Mutex::new(Instant::now()),
             _counted: session_opened("http"),
         }
+    }
+
+    pub(super) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take_turn(&self, turn: u64) {
+        self.turn.store(turn, Ordering::Relaxed);
     }
 
     pub(super) fn touch(&self) {
@@ -135,7 +150,7 @@ pub(super) mod tests {
     pub(in crate::server::http) fn http_session(revision: Revision) -> Arc<HttpSession> {
         let principal = Principal::named("ann");
         let session = Session::new(principal, revision, RawJson::empty_object(), Calls::new());
-        Arc::new(HttpSession::new(session, Streams::default(), 0))
+        Arc::new(HttpSession::new(session, Holder::Principal("ann".into()), Streams::default(), 0))
     }
 
     #[test]

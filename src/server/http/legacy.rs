@@ -10,6 +10,7 @@ use super::http_session::HttpSession;
 use super::relay::Relay;
 use super::respond::{self, Body, empty, json};
 use super::resumable::{Resumed, Stream};
+use super::session_shares::SessionClaim;
 use super::stream::NoticeWriter;
 use crate::protocol::{
     self, Era, Id, Malformed, Message, RawJson, RequestMeta, Revision, RpcError, frame, header, method,
@@ -62,16 +63,17 @@ pub(super) async fn answer(
 fn initialize(context: &Context, id: &Id, params: Option<&RawJson>) -> Result<Response<Body>, Error> {
     let (session, result) = legacy::initialize(&context.server, &context.principal, params, Calls::new())
         .map_err(|error| Error::Rpc(StatusCode::OK, error))?;
-    let session_id = context.server.sessions.open(
-        session,
-        context.policy.limits.sessions,
-        &context.server.router.sealer(),
-    )?;
+    let session_id =
+        context.server.sessions.open(session, claim(context), &context.server.router.sealer())?;
     let mut response = json(StatusCode::OK, frame::result_pieces(id, result));
     if let Ok(value) = HeaderValue::from_str(&session_id) {
         response.headers_mut().insert(header::SESSION_ID, value);
     }
     Ok(response)
+}
+
+fn claim(context: &Context) -> SessionClaim {
+    SessionClaim { holder: context.holder(), limit: context.policy.limits.sessions }
 }
 
 /// Takes a notification.
@@ -126,7 +128,7 @@ pub(super) fn listen(context: &Context) -> Result<Response<Body>, Error> {
     let last = context.headers.get(header::LAST_EVENT_ID).and_then(|last| last.to_str().ok());
     if let Some((stream, events, notices)) = last.and_then(|last| Stream::reopen(&session, last)) {
         write_notices(context, session, stream, notices);
-        return Ok(respond::events(events));
+        return Ok(respond::notices(events));
     }
     match last.map_or(Resumed::New, |last| session.streams.resume(last)) {
         Resumed::Events(events) => return Ok(respond::events(events)),
@@ -137,7 +139,7 @@ pub(super) fn listen(context: &Context) -> Result<Response<Body>, Error> {
     let fresh = || Notices::new(&context.server, &session.session.updates);
     let (stream, events, notices) = Stream::open_notices(Arc::clone(&session), fresh);
     write_notices(context, session, stream, notices);
-    Ok(respond::events(events))
+    Ok(respond::notices(events))
 }
 
 /// In a task, because another connection may take the stream over.
@@ -188,10 +190,10 @@ fn session_of(context: &Context) -> Result<Arc<HttpSession>, Error> {
 
 /// The session that another process opened: the one before this, or another with the same keys.
 fn take_over(context: &Context, id: &str) -> Result<Arc<HttpSession>, Error> {
-    let (server, limit) = (&context.server, context.policy.limits.sessions);
+    let server = &context.server;
     let held = |session: Session| session.held(server.router.begin_session());
     let sealer = server.router.sealer();
-    let (session, set) = server.sessions.take_over(id, &context.principal, limit, &sealer, held)?;
+    let (session, set) = server.sessions.take_over(id, &context.principal, claim(context), &sealer, held)?;
     if !set.watches.is_empty() {
         let (router, session) = (Arc::clone(&server.router), Arc::clone(&session));
         server.spawn(async move {

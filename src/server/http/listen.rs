@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connections::{Connection, Connections, OpenConnection};
 use super::respond::Body;
 use super::stall::Impatient;
 use super::{descriptors, endpoint};
@@ -33,6 +35,8 @@ const KEEP: Duration = Duration::from_secs(1);
 /// A client that keeps its connection may be sending the next request just as the gateway stops: it is answered,
 /// and told that it was the last one. A connection that is silent for so long is closed.
 const LINGER: Duration = Duration::from_secs(1);
+/// For a stream to end on a connection that has to give way to another.
+const EVICTION_LINGER: Duration = Duration::from_secs(1);
 /// Connections that are taken from the queue before it is closed; as many as it holds.
 const QUEUED: usize = 1024;
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
@@ -45,19 +49,23 @@ const ACCEPT_BACKOFF_MAX: Duration = Duration::from_secs(1);
 pub async fn serve(listener: TcpListener, server: Arc<Server>, threads: Option<&Threads>) {
     let limits = server.policy().limits.clone();
     let acceptor = Acceptor {
-        connections: descriptors::connections(limits.connections),
+        connections: Connections::up_to(descriptors::connections(limits.connections)),
         header_timeout: limits.header_timeout,
         linger: LINGER,
         stop: server.shutdown.clone(),
         killed: server.killed.clone(),
     };
+    let _ = server.connections.set(Arc::clone(&acceptor.connections));
     let sweeping = Arc::clone(&server);
     server.tasks.spawn(async move { sweep(&sweeping).await });
     let keeping = Arc::clone(&server);
     server.tasks.spawn(async move { keep(&keeping).await });
     let serving = Arc::clone(&server);
-    let connections =
-        acceptor.run(listener, threads, move |request| endpoint::answer(Arc::clone(&serving), request)).await;
+    let connections = acceptor
+        .run(listener, threads, move |connection, request| {
+            endpoint::answer(Arc::clone(&serving), connection, request)
+        })
+        .await;
     // The connections keep nothing the drain does not wait for: what outlives them is among the tasks.
     server.tasks.spawn(async move { connections.wait().await });
     server.finish(server.policy().drain).await;
@@ -89,7 +97,7 @@ async fn keep(server: &Arc<Server>) {
 
 /// Accepts connections and serves HTTP/1.1 on them.
 pub(super) struct Acceptor {
-    pub(super) connections: usize,
+    pub(super) connections: Arc<Connections>,
     pub(super) header_timeout: Duration,
     /// How long a connection without a request stays open after the stop.
     pub(super) linger: Duration,
@@ -106,13 +114,13 @@ impl Acceptor {
         handle: H,
     ) -> TaskTracker
     where
-        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        H: Fn(Arc<Connection>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let gate = Arc::new(Semaphore::new(self.connections));
+        let gate = Arc::new(Semaphore::new(self.connections.sockets()));
         let open = TaskTracker::new();
-        let serve = |stream: TcpStream, permit: OwnedSemaphorePermit| {
-            let connection = self.converse(stream, handle.clone());
+        let serve = |stream: TcpStream, connection: OpenConnection, permit: OwnedSemaphorePermit| {
+            let connection = self.converse(stream, connection, handle.clone());
             let held = async move {
                 connection.await;
                 drop(permit);
@@ -122,24 +130,30 @@ impl Acceptor {
                 None => drop(open.spawn(held)),
             }
         };
-        while let Some(Some((stream, permit))) = self.stop.run_until_cancelled(accept(&listener, &gate)).await
-        {
-            serve(stream, permit);
+        while let Some(Some(accepted)) = self.stop.run_until_cancelled(accept(&listener, &gate)).await {
+            let (stream, address, permit) = accepted;
+            let entered = self.stop.run_until_cancelled(self.connections.enter(address)).await;
+            serve(stream, entered.unwrap_or_else(|| self.connections.enter_anyway(address)), permit);
         }
         // Whoever was connected to the queue has not been refused, and will not be.
         for _ in 0..QUEUED {
             let Ok(permit) = Arc::clone(&gate).try_acquire_owned() else { break };
-            let Some(stream) = queued(&listener).await else { break };
-            serve(stream, permit);
+            let Some((stream, address)) = queued(&listener).await else { break };
+            serve(stream, self.connections.enter_anyway(address), permit);
         }
         open.close();
         open
     }
 
     /// Serves one connection to its end: the client's, or that of the request in flight when told to stop.
-    fn converse<H, F>(&self, stream: TcpStream, handle: H) -> impl Future<Output = ()> + Send + use<H, F>
+    fn converse<H, F>(
+        &self,
+        stream: TcpStream,
+        open: OpenConnection,
+        handle: H,
+    ) -> impl Future<Output = ()> + Send + use<H, F>
     where
-        H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+        H: Fn(Arc<Connection>, Request<Incoming>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let (header_timeout, linger) = (self.header_timeout, self.linger);
@@ -148,17 +162,21 @@ impl Acceptor {
         let stream = stream.into_std();
         async move {
             match stream.and_then(TcpStream::from_std) {
-                Ok(stream) => converse(stream, handle, header_timeout, linger, stop, killed).await,
+                Ok(stream) => {
+                    let connection = Arc::clone(open.connection());
+                    converse(stream, connection, handle, header_timeout, linger, stop, killed).await;
+                }
                 Err(error) => tracing::debug!(%error, "a client's connection could not be served"),
             }
+            drop(open);
         }
     }
 }
 
 /// A connection that waits already.
-async fn queued(listener: &TcpListener) -> Option<TcpStream> {
+async fn queued(listener: &TcpListener) -> Option<(TcpStream, IpAddr)> {
     poll_fn(|cx| match listener.poll_accept(cx) {
-        Poll::Ready(accepted) => Poll::Ready(accepted.ok().map(|(stream, _)| stream)),
+        Poll::Ready(accepted) => Poll::Ready(accepted.ok().map(|(stream, peer)| (stream, peer.ip()))),
         Poll::Pending => Poll::Ready(None),
     })
     .await
@@ -166,12 +184,15 @@ async fn queued(listener: &TcpListener) -> Option<TcpStream> {
 
 /// The next connection, once there is room for it; errors are waited out, because the usual one is that no
 /// file descriptor is free.
-async fn accept(listener: &TcpListener, gate: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &TcpListener,
+    gate: &Arc<Semaphore>,
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let permit = Arc::clone(gate).acquire_owned().await.ok()?;
     let mut backoff = ACCEPT_BACKOFF;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Some((stream, permit)),
+            Ok((stream, peer)) => return Some((stream, peer.ip(), permit)),
             Err(error) if is_about_one_client(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
@@ -189,21 +210,22 @@ fn is_about_one_client(error: &io::Error) -> bool {
 
 async fn converse<H, F>(
     stream: TcpStream,
+    served: Arc<Connection>,
     handle: H,
     header_timeout: Duration,
     linger: Duration,
     stop: CancellationToken,
     killed: CancellationToken,
 ) where
-    H: Fn(Request<Incoming>) -> F,
+    H: Fn(Arc<Connection>, Request<Incoming>) -> F,
     F: Future<Output = Response<Body>>,
 {
     // Answers are written whole, so waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Impatient::new(stream, WRITE_STALL));
+    let io = TokioIo::new(Impatient::new(stream, WRITE_STALL).noting_in(Arc::clone(&served)));
     let service = service_fn(|request| {
         // In a box, because the library moves it several times, and keeps room for one per connection.
-        let answered = Box::pin(handle(request));
+        let answered = Box::pin(handle(Arc::clone(&served), request));
         async move { Ok::<_, Infallible>(answered.await) }
     });
     let mut http = http1::Builder::new();
@@ -212,6 +234,10 @@ async fn converse<H, F>(
     let mut connection = std::pin::pin!(http.serve_connection(io, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = served.evicted().cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            timeout(EVICTION_LINGER, connection.as_mut()).await.unwrap_or(Ok(()))
+        }
         () = stop.cancelled() => tokio::select! {
             ended = async {
                 // What may be on its way is answered, with the word that it is the last.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 
+use super::connections::Activity;
 use super::endpoint::Context;
 use super::respond::{Body, empty};
 use super::{body, legacy, modern};
@@ -15,8 +16,12 @@ use crate::server::error::Error;
 
 /// Reads what a client posts and hands it to its era.
 pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Response<Body>, Error> {
-    let text =
-        body::read(&context.headers, incoming, &context.policy.limits, &context.server.shutdown).await?;
+    let text = body::read(&context, incoming).await?;
+    context.connection.begin(Activity::Calling);
+    // A body may take its time, and its sender may have been taken out meanwhile.
+    if !context.server.still_knows(&context.principal, &context.policy) {
+        return Err(Error::Unauthorized { token_given: true });
+    }
     if let Some(batch) = parse_batch(&text) {
         return legacy::batch(&context, batch.map_err(Error::Malformed)?).await;
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `listen.rs` | how are connections accepted, bounded and drained? |
 //! | `descriptors.rs` | how many connections can there be? |
+//! | `connections.rs` | whose are the connections, and which is closed where there are as many as may be? |
 //! | `stall.rs` | what happens to a client that stops reading? |
 //! | `endpoint.rs` | which path leads where, and what is checked before? |
 //! | `hardening.rs` | what does the HTTP library let through that must not pass? |
@@ -13,6 +14,7 @@
 //! | `modern.rs`, `mirrored.rs` | how is a stateless request answered, and do its headers match? |
 //! | `legacy.rs`, `stream.rs` | how are sessions served? |
 //! | `sessions.rs`, `http_session.rs` | which are open, and what does HTTP add to one? |
+//! | `session_shares.rs` | which sessions give way to others? |
 //! | `session_id.rs`, `kept_sessions.rs`, `session_store.rs` | how does a session survive a restart? |
 //! | `resumable.rs`, `replay.rs` | how does a client come back to a stream of its session, and to what? |
 //! | `sse_pair.rs` | how is the 2024-11-05 transport served? |
@@ -22,6 +24,7 @@
 
 mod admin;
 mod body;
+mod connections;
 mod cors;
 mod descriptors;
 mod endpoint;
@@ -40,6 +43,7 @@ mod replay;
 mod respond;
 mod resumable;
 mod session_id;
+mod session_shares;
 mod session_store;
 mod sessions;
 mod sse_pair;
@@ -47,6 +51,7 @@ mod stall;
 mod stream;
 
 pub use admin::{Admin, serve_admin};
+pub(super) use connections::Connections;
 pub use listen::serve;
 pub(super) use origin::Origins;
 pub(super) use relay::answer_frame;

@@ -53,7 +53,7 @@ pub(super) async fn answer(
                     () = server.dismissed(&principal) => {}
                 }
             };
-            Ok(respond::events(Events::produced(|out| listen(*subscription, keep_alive, stopped, out))))
+            Ok(respond::notices(Events::produced(|out| listen(*subscription, keep_alive, stopped, out))))
         }
     }
 }

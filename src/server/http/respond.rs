@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes};
@@ -9,6 +10,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::{Frame, SizeHint};
 
+use super::connections::Connection;
 use super::events::Events;
 use crate::protocol::Pieces;
 
@@ -18,6 +20,16 @@ pub(in crate::server) enum Body {
     Text(Option<Pieces>),
     /// An event stream.
     Events(Events),
+}
+
+impl Body {
+    /// Says which connection it is sent on, which is at rest once that is over.
+    pub(super) fn serve_on(&mut self, connection: Arc<Connection>) {
+        match self {
+            Self::Text(_) => connection.rest(),
+            Self::Events(events) => events.serve_on(connection),
+        }
+    }
 }
 
 impl hyper::body::Body for Body {
@@ -73,6 +85,11 @@ pub(super) fn events(events: Events) -> Response<Body> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
+}
+
+/// The same for messages that answer nothing: such a stream may be ended to make room for others.
+pub(super) fn notices(stream: Events) -> Response<Body> {
+    events(stream.of_notices())
 }
 
 fn typed(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dashmap::DashMap;
 use dashmap::mapref::multiple::RefMulti;
+use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -13,22 +13,31 @@ use super::http_session::HttpSession;
 use super::kept_sessions::Set;
 use super::resumable::Streams;
 use super::session_id::{Ticket, new_id};
+use super::session_shares::{SessionClaim, SessionShares};
 use super::session_store::SessionStore;
 use crate::protocol::LogLevel;
+use crate::resilience::{Holder, Share};
 use crate::router::{Principal, Sealer};
 use crate::server::calls::Calls;
 use crate::server::error::Error;
 use crate::server::session::Session;
+use crate::telemetry::process;
 
 /// A session that was unused for so long makes room for a new one where there is none.
 const SPARE: Duration = Duration::from_secs(60);
 /// So many at once do, and are looked for that often, because all are looked at.
 const AT_ONCE: usize = 64;
 const SEARCH: Duration = Duration::from_secs(1);
+/// Sessions that are compared when one of them has to go: those of the largest holder have their turn one after another.
+const SAMPLE: usize = 32;
+/// Others may take the room that was made, but not for ever.
+const TRIES: usize = 8;
 
 /// The table of open sessions.
 pub(in crate::server) struct Sessions {
     open: DashMap<String, Arc<HttpSession>>,
+    /// Locked before `open`, never after.
+    shares: Mutex<SessionShares>,
     /// When room was last looked for.
     searched: Mutex<Option<Instant>>,
     /// Tells the ids of this process from those of others.
@@ -41,6 +50,7 @@ impl Default for Sessions {
     fn default() -> Self {
         Self {
             open: DashMap::new(),
+            shares: Mutex::default(),
             searched: Mutex::default(),
             // Without entropy no session is opened either.
             process: new_id().unwrap_or_default(),
@@ -50,14 +60,35 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// Enters a session and names it. `limit` is met to within the handshakes that run at one moment.
-    pub(super) fn open(&self, session: Session, limit: usize, sealer: &Sealer) -> Result<String, Error> {
-        self.make_room(limit)?;
+    /// Enters a session and names it.
+    pub(super) fn open(
+        &self,
+        session: Session,
+        claim: SessionClaim,
+        sealer: &Sealer,
+    ) -> Result<String, Error> {
+        self.admit(&claim)?;
         let ticket = Ticket::of(&session, &self.process);
-        let id = ticket.seal(sealer)?;
-        let session = HttpSession::new(session, Streams::default(), ticket.opened);
-        self.open.insert(id.clone(), Arc::new(session));
+        let id = ticket.seal(sealer).inspect_err(|_| self.shares.lock().give_back(&claim.holder))?;
+        let session = HttpSession::new(session, claim.holder, Streams::default(), ticket.opened);
+        self.enter(&id, session);
         Ok(id)
+    }
+
+    /// Enters a session that was counted, unless another request was faster.
+    fn enter(&self, id: &str, session: HttpSession) -> Arc<HttpSession> {
+        // Locked before the table, as by whoever looks for a session that gives way.
+        let mut shares = self.shares.lock();
+        match self.open.entry(id.to_owned()) {
+            Entry::Occupied(entered) => {
+                shares.give_back(&session.holder);
+                Arc::clone(entered.get())
+            }
+            Entry::Vacant(vacant) => {
+                session.take_turn(shares.enter(&session.holder, id));
+                Arc::clone(&vacant.insert(Arc::new(session)))
+            }
+        }
     }
 
     /// The session `id`, used now. Somebody else's is as unknown as none.
@@ -75,19 +106,23 @@ impl Sessions {
         &self,
         id: &str,
         principal: &Principal,
-        limit: usize,
+        claim: SessionClaim,
         sealer: &Sealer,
         begun: impl FnOnce(Session) -> Session,
     ) -> Result<(Arc<HttpSession>, Set), Error> {
         let ticket = Ticket::open(sealer, id).filter(|ticket| ticket.is_valid(&self.process));
         let ticket = ticket.ok_or(Error::UnknownSession)?;
         let (revision, capabilities) = ticket.terms(principal).ok_or(Error::UnknownSession)?;
-        self.make_room(limit)?;
-        let set = self.store.take(id, ticket.opened).ok_or(Error::UnknownSession)?;
+        self.admit(&claim)?;
+        let set = self.store.take(id, ticket.opened);
+        let Some(set) = set else {
+            self.shares.lock().give_back(&claim.holder);
+            return Err(Error::UnknownSession);
+        };
         let first = first_number();
         let session = Session::new(principal.clone(), revision, capabilities, Calls::numbered_from(first));
-        let session = HttpSession::new(begun(session), Streams::numbered_from(first), ticket.opened);
-        let taken = Arc::clone(&self.open.entry(id.to_owned()).or_insert_with(|| Arc::new(session)));
+        let streams = Streams::numbered_from(first);
+        let taken = self.enter(id, HttpSession::new(begun(session), claim.holder, streams, ticket.opened));
         // Another request may have been faster with the session, but only one was given what is set.
         if let Some(level) = LogLevel::parse(&set.level) {
             taken.session.set_level(level);
@@ -95,28 +130,68 @@ impl Sessions {
         Ok((taken, set))
     }
 
-    /// Ends the sessions that were unused for longest where there are as many as may be: clients that open one for
-    /// each call and end none must not keep all others out.
-    fn make_room(&self, limit: usize) -> Result<(), Error> {
-        if self.open.len() < limit {
-            return Ok(());
+    /// Counts one more session. Where there are as many as may be, one of the holder that has most gives way.
+    fn admit(&self, claim: &SessionClaim) -> Result<(), Error> {
+        for _ in 0..TRIES {
+            let share = self.shares.lock().admit(claim);
+            let has_room = match share {
+                Share::Admitted => return Ok(()),
+                Share::Evict(largest) => self.evict(&largest),
+                Share::Reject => self.make_room(&claim.holder),
+            };
+            if !has_room {
+                break;
+            }
         }
+        Err(Error::TooManySessions)
+    }
+
+    /// Ends the session of `holder` that was unused for longest, of some that have their turn; one with a call last.
+    fn evict(&self, holder: &Holder) -> bool {
+        let mut least: Option<((bool, Instant), String)> = None;
+        {
+            let mut shares = self.shares.lock();
+            for (id, turn) in shares.next_turns(holder, SAMPLE) {
+                let Some(session) = self.open.get(&id).map(|entry| Arc::clone(&entry)) else { continue };
+                session.take_turn(turn);
+                let use_of = (session.session.calls.len() > 0, session.last_used());
+                if least.as_ref().is_none_or(|(other, _)| use_of < *other) {
+                    least = Some((use_of, id));
+                }
+            }
+        }
+        least.is_some_and(|(_, id)| self.remove(&id, |_| true))
+    }
+
+    /// Ends the sessions that were unused for longest, of holders that have no fewer than `holder`: clients that open
+    /// one for each call and end none must not keep all others out.
+    fn make_room(&self, holder: &Holder) -> bool {
         {
             let mut searched = self.searched.lock();
             if searched.is_some_and(|searched| searched.elapsed() < SEARCH) {
-                return Err(Error::TooManySessions);
+                return false;
             }
             *searched = Some(Instant::now());
         }
-        let spare = self.open.iter().filter(|session| !session.is_used(SPARE));
+        let larger = self.shares.lock().at_least_as_large(holder);
+        let spare =
+            self.open.iter().filter(|session| !session.is_used(SPARE) && larger.contains(&session.holder));
         let mut spare: Vec<_> = spare.map(|session| (session.last_used(), session.key().clone())).collect();
         spare.sort_unstable();
-        for (_, id) in spare.into_iter().take(AT_ONCE) {
-            if let Some((id, ended)) = self.open.remove_if(&id, |_, session| !session.is_used(SPARE)) {
-                self.ended(&id, &ended);
-            }
+        let ended = spare
+            .into_iter()
+            .take(AT_ONCE)
+            .filter(|(_, id)| self.remove(id, |session| !session.is_used(SPARE)));
+        ended.count() > 0
+    }
+
+    /// Ends a session to make room, if it may still go.
+    fn remove(&self, id: &str, may_go: impl FnOnce(&HttpSession) -> bool) -> bool {
+        let removed = self.open.remove_if(id, |_, session| may_go(session));
+        if removed.is_some() {
+            process::evicted("sessions");
         }
-        if self.open.len() < limit { Ok(()) } else { Err(Error::TooManySessions) }
+        removed.inspect(|(id, session)| self.ended(id, session)).is_some()
     }
 
     /// Ends a session and cancels its calls.
@@ -141,17 +216,18 @@ impl Sessions {
         self.retain(|session| is_known(&session.session.principal));
     }
 
-    fn retain(&self, mut keep: impl FnMut(&HttpSession) -> bool) {
-        self.open.retain(|id, session| {
-            let keep = keep(session);
-            if !keep {
-                self.ended(id, session);
+    fn retain(&self, keep: impl Fn(&HttpSession) -> bool) {
+        let over = self.open.iter().filter(|session| !keep(session)).map(|session| session.key().clone());
+        for id in over.collect::<Vec<_>>() {
+            if let Some((id, session)) = self.open.remove_if(&id, |_, session| !keep(session)) {
+                self.ended(&id, &session);
             }
-            keep
-        });
+        }
     }
 
+    /// For a session that is in the table no more, and while nothing of the table is locked.
     fn ended(&self, id: &str, session: &HttpSession) {
+        self.shares.lock().leave(&session.holder, session.turn());
         session.session.calls.end();
         self.store.end(id, session.opened);
     }
@@ -208,6 +284,10 @@ mod tests {
         Session::new(principal, Revision::LATEST_LEGACY, RawJson::empty_object(), Calls::new())
     }
 
+    fn claim(holder: &str, limit: usize) -> SessionClaim {
+        SessionClaim { holder: Holder::Principal(holder.into()), limit }
+    }
+
     fn sealer() -> Sealer {
         Sealer::new(&["key".into()]).unwrap()
     }
@@ -215,7 +295,7 @@ mod tests {
     #[test]
     fn a_session_is_unknown_to_everybody_but_its_principal() {
         let sessions = Sessions::default();
-        let id = sessions.open(session("ann"), 10, &sealer()).unwrap();
+        let id = sessions.open(session("ann"), claim("ann", 10), &sealer()).unwrap();
         assert!(sessions.get(&id, &Principal::named("ann")).is_ok());
         assert!(matches!(sessions.get(&id, &Principal::named("bob")), Err(Error::UnknownSession)));
         assert!(sessions.end(&id, &Principal::named("bob")).is_err());
@@ -224,16 +304,33 @@ mod tests {
     }
 
     #[test]
+    fn a_newcomer_gets_the_session_that_the_largest_holder_used_longest_ago() {
+        let sessions = Sessions::default();
+        let open = |who: &str| sessions.open(session(who), claim(who, 3), &sealer());
+        let get = |id: &str, who: &str| sessions.get(id, &Principal::named(who)).is_ok();
+        let (first, second, third) = (open("ann").unwrap(), open("ann").unwrap(), open("ann").unwrap());
+        assert!(get(&first, "ann"), "it is used now");
+        let bobs = open("bob").unwrap();
+        assert!(get(&first, "ann") && !get(&second, "ann") && get(&third, "ann"));
+        assert!(open("ann").is_err() && open("bob").is_err(), "neither has much more than the other");
+        assert!(open("eve").is_ok() && get(&bobs, "bob"));
+        assert_eq!(sessions.len(), 3);
+    }
+
+    #[test]
     fn the_limit_on_sessions_holds() {
         let sessions = Sessions::default();
-        sessions.open(session("ann"), 1, &sealer()).unwrap();
-        assert!(matches!(sessions.open(session("ann"), 1, &sealer()), Err(Error::TooManySessions)));
+        sessions.open(session("ann"), claim("ann", 1), &sealer()).unwrap();
+        assert!(matches!(
+            sessions.open(session("ann"), claim("ann", 1), &sealer()),
+            Err(Error::TooManySessions)
+        ));
     }
 
     #[tokio::test(start_paused = true)]
     async fn where_there_is_no_room_the_session_unused_for_longest_makes_some() {
         let (sessions, ann) = (Sessions::default(), Principal::named("ann"));
-        let open = || sessions.open(session("ann"), 2, &sealer());
+        let open = || sessions.open(session("ann"), claim("ann", 2), &sealer());
         let (unused, used) = (open().unwrap(), open().unwrap());
         assert!(open().is_err(), "both may just be in use");
         tokio::time::advance(SPARE).await;
@@ -249,8 +346,8 @@ mod tests {
     async fn idle_sessions_end_and_those_with_a_stream_do_not() {
         const IDLE: Duration = Duration::from_secs(60);
         let (sessions, ann) = (Sessions::default(), Principal::named("ann"));
-        let idle = sessions.open(session("ann"), 10, &sealer()).unwrap();
-        let streaming = sessions.open(session("ann"), 10, &sealer()).unwrap();
+        let idle = sessions.open(session("ann"), claim("ann", 10), &sealer()).unwrap();
+        let streaming = sessions.open(session("ann"), claim("ann", 10), &sealer()).unwrap();
         let stream = sessions.get(&streaming, &ann).unwrap().listen(0);
         tokio::time::advance(IDLE).await;
         sessions.sweep(IDLE);
@@ -272,23 +369,29 @@ mod tests {
             sessions
         };
         let (ann, bob, before) = (Principal::named("ann"), Principal::named("bob"), start());
-        let id = before.open(session("ann"), 10, &sealer()).unwrap();
-        let ended = before.open(session("ann"), 10, &sealer()).unwrap();
+        let id = before.open(session("ann"), claim("ann", 10), &sealer()).unwrap();
+        let ended = before.open(session("ann"), claim("ann", 10), &sealer()).unwrap();
         before.get(&id, &ann).unwrap().session.set_level(LogLevel::parse("debug").unwrap());
         before.end(&ended, &ann).unwrap();
-        assert!(before.take_over(&ended, &ann, 10, &sealer(), same).is_err(), "by the process that ended it");
+        assert!(
+            before.take_over(&ended, &ann, claim("ann", 10), &sealer(), same).is_err(),
+            "by the process that ended it"
+        );
         before.write();
 
         let after = start();
-        assert!(after.take_over(&ended, &ann, 10, &sealer(), same).is_err());
-        assert!(after.take_over(&id, &bob, 10, &sealer(), same).is_err());
-        assert!(after.take_over(&id, &ann, 10, &Sealer::new(&[]).unwrap(), same).is_err());
-        assert!(matches!(after.take_over(&id, &ann, 0, &sealer(), same), Err(Error::TooManySessions)));
-        let (taken, _) = after.take_over(&id, &ann, 10, &sealer(), same).unwrap();
+        assert!(after.take_over(&ended, &ann, claim("ann", 10), &sealer(), same).is_err());
+        assert!(after.take_over(&id, &bob, claim("bob", 10), &sealer(), same).is_err());
+        assert!(after.take_over(&id, &ann, claim("ann", 10), &Sealer::new(&[]).unwrap(), same).is_err());
+        assert!(matches!(
+            after.take_over(&id, &ann, claim("ann", 0), &sealer(), same),
+            Err(Error::TooManySessions)
+        ));
+        let (taken, _) = after.take_over(&id, &ann, claim("ann", 10), &sealer(), same).unwrap();
         assert_eq!(taken.session.level_set(), LogLevel::parse("debug"));
         after.end(&id, &ann).unwrap();
         after.write();
-        assert!(start().take_over(&id, &ann, 10, &sealer(), same).is_err());
+        assert!(start().take_over(&id, &ann, claim("ann", 10), &sealer(), same).is_err());
     }
 
     #[test]
@@ -300,12 +403,13 @@ mod tests {
             sessions
         };
         let (ann, before) = (Principal::named("ann"), start());
-        let id = before.open(session("ann"), 10, &sealer()).unwrap();
+        let id = before.open(session("ann"), claim("ann", 10), &sealer()).unwrap();
         before.get(&id, &ann).unwrap().session.set_level(LogLevel::parse("debug").unwrap());
         before.write();
         let after = start();
-        let take =
-            |begun: &dyn Fn(Session) -> Session| after.take_over(&id, &ann, 10, &sealer(), begun).unwrap().0;
+        let take = |begun: &dyn Fn(Session) -> Session| {
+            after.take_over(&id, &ann, claim("ann", 10), &sealer(), begun).unwrap().0
+        };
         let taken = take(&|session| {
             take(&|session| session);
             session

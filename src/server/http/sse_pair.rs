@@ -14,6 +14,7 @@ use super::endpoint::Context;
 use super::events::{EventWriter, Events};
 use super::respond::{self, Body, empty};
 use super::session_id::new_id;
+use crate::resilience::{FairShare, Holder, Share};
 use crate::router::Principal;
 use crate::server::Server;
 use crate::server::duplex::{Duplex, Outgoing, outbox};
@@ -22,7 +23,7 @@ use crate::server::error::Error;
 /// The open streams, by the id their clients post to.
 #[derive(Default)]
 pub(in crate::server) struct Pairs {
-    open: DashMap<String, Arc<Duplex>>,
+    open: DashMap<String, (Holder, Arc<Duplex>)>,
 }
 
 impl Pairs {
@@ -32,8 +33,18 @@ impl Pairs {
 
     /// Ends the sessions of everybody whom `is_known` does not know.
     pub(in crate::server) fn end_unless(&self, is_known: impl Fn(&Principal) -> bool) {
-        let gone = self.open.iter().filter(|pair| !is_known(&pair.principal));
-        gone.for_each(|pair| pair.abandon());
+        let gone = self.open.iter().filter(|pair| !is_known(&pair.1.principal));
+        gone.for_each(|pair| pair.1.abandon());
+    }
+
+    /// Ends a stream of the holder that has most of them, if that is not `holder` itself.
+    fn make_room(&self, holder: &Holder) -> bool {
+        let mut share = FairShare::new(0);
+        self.open.iter().for_each(|pair| share.add(&pair.0, 1));
+        let Share::Evict(largest) = share.admit(holder) else { return false };
+        let theirs = self.open.iter().find(|pair| pair.0 == largest).map(|pair| pair.key().clone());
+        let ended = theirs.and_then(|id| self.open.remove(&id));
+        ended.inspect(|(_, (_, duplex))| duplex.abandon()).is_some()
     }
 }
 
@@ -43,23 +54,23 @@ pub(super) fn open(context: &Context) -> Result<Response<Body>, Error> {
         return Err(Error::NotAcceptable);
     }
     let server = &context.server;
-    if server.pairs.len() >= context.policy.limits.sessions {
+    let holder = context.holder();
+    if server.pairs.len() >= context.policy.limits.sessions && !server.pairs.make_room(&holder) {
         return Err(Error::TooManySessions);
     }
     let (outbox, outgoing) = outbox();
     let duplex = Duplex::new(Arc::clone(server), context.principal.clone(), outbox, "sse");
     let pair = Pair { id: new_id()?, server: Arc::clone(server), duplex: Arc::clone(&duplex) };
-    server.pairs.open.insert(pair.id.clone(), duplex);
+    server.pairs.open.insert(pair.id.clone(), (holder, duplex));
     let (keep_alive, drain) = (context.policy.limits.keep_alive, context.policy.drain);
-    Ok(respond::events(Events::produced(|out| pair.write(outgoing, keep_alive, drain, out))))
+    Ok(respond::notices(Events::produced(|out| pair.write(outgoing, keep_alive, drain, out))))
 }
 
 /// Takes a message for an open stream.
 pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Response<Body>, Error> {
-    let text =
-        body::read(&context.headers, incoming, &context.policy.limits, &context.server.shutdown).await?;
+    let text = body::read(&context, incoming).await?;
     let id = session_id(context.query.as_deref().unwrap_or_default());
-    let duplex = context.server.pairs.open.get(id).map(|entry| Arc::clone(&entry));
+    let duplex = context.server.pairs.open.get(id).map(|entry| Arc::clone(&entry.1));
     // Somebody else's session is as unknown as none.
     let duplex =
         duplex.filter(|duplex| duplex.principal == context.principal).ok_or(Error::UnknownSession)?;

@@ -3,22 +3,37 @@
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::connections::Connection;
+
 /// A stream whose writes fail once one of them made no progress for `patience`.
 pub(super) struct Impatient<S> {
     stream: S,
     patience: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    connection: Option<Arc<Connection>>,
 }
 
 impl<S> Impatient<S> {
     pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, deadline: None }
+        Self { stream, patience, deadline: None, connection: None }
+    }
+
+    /// Has `connection` know whether something is being written.
+    pub(super) fn noting_in(self, connection: Arc<Connection>) -> Self {
+        Self { connection: Some(connection), ..self }
+    }
+
+    fn writes(&self, is_writing: bool) {
+        if let Some(connection) = &self.connection {
+            connection.writes(is_writing);
+        }
     }
 
     fn judge<T>(&mut self, progress: Poll<Result<T>>, cx: &mut Context<'_>) -> Poll<Result<T>> {
@@ -40,6 +55,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        self.writes(true);
         let progress = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.judge(progress, cx)
     }
@@ -49,6 +65,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
+        self.writes(true);
         let progress = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
         self.judge(progress, cx)
     }
@@ -59,6 +76,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let progress = Pin::new(&mut self.stream).poll_flush(cx);
+        if progress.is_ready() {
+            self.writes(false);
+        }
         self.judge(progress, cx)
     }
 

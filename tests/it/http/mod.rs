@@ -7,4 +7,5 @@ mod hardening;
 mod modern;
 mod resume;
 mod sessions;
+mod shares;
 mod wire;
