@@ -7,14 +7,14 @@
 //! | [`cli`] | what can I run? | everything |
 //! | [`gateway`] | how does it all start and stop? | everything |
 //! | [`config`] | what can an operator set? | each room's settings |
-//! | [`server`] | what do clients talk to? | router, protocol, telemetry |
-//! | [`router`] | who gets a request, and what does its caller hear of it? | catalog, backend, protocol, sealing, telemetry |
+//! | [`server`] | what do clients talk to? | router, protocol, resilience, telemetry |
+//! | [`router`] | who gets a request, and what does its caller hear of it? | catalog, backend, protocol, resilience, sealing, telemetry |
 //! | [`catalog`] | what exists, and what is it called? | protocol |
 //! | [`backend`] | how is a server reached, kept alive and called? | protocol, resilience, sealing, telemetry |
-//! | [`resilience`] | when do we refuse, when do we try again? | nothing |
+//! | [`resilience`] | when do we refuse, and whom, when do we try again? | nothing |
 //! | [`protocol`] | what does MCP say? | nothing |
 //! | [`telemetry`] | what do operators see? | nothing |
-//! | [`budget`] | how much may be held in memory? | nothing |
+//! | [`budget`] | how much may be held in memory? | resilience |
 //! | [`files`] | how is a file written that nobody else may read? | nothing |
 //! | [`sealing`] | how is something sealed that comes back? | nothing |
 //! | [`threads`] | which thread serves a client's connection? | nothing |
@@ -61,6 +61,7 @@
 //! | coming back to a broken stream | `server/http/resumable.rs` |
 //! | tokens of clients | `server/auth.rs` |
 //! | the bound on memory for messages | `budget.rs` |
+//! | who gives way where a bound is reached | `resilience/fair_share.rs`, `server/http/connections.rs` |
 //! | tokens towards backends (OAuth) | `backend/oauth/authorizer.rs` |
 //! | every metric | `telemetry/names.rs` |
 //! | the configuration's schema | `config/file.rs` |

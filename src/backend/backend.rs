@@ -20,6 +20,7 @@ use super::connection::Connection;
 use super::hold::Hold;
 use super::ids::Ids;
 use super::kept::Kept;
+use super::lobby::Lobby;
 use super::oauth::Grants;
 use super::pool::Pool;
 use super::replicas::{Peers, Replicas, taken_out};
@@ -40,6 +41,7 @@ pub struct Backend {
     pub(super) tail: StderrTail,
     pub(super) breaker: SharedBreaker,
     bulkhead: Bulkhead,
+    pub(super) lobby: Lobby,
     /// Every call that is not over, those included that have given their place back.
     pub(super) calls: TaskTracker,
     budget: Mutex<RetryBudget>,
@@ -96,6 +98,7 @@ impl Backend {
             grants,
             breaker: SharedBreaker::new(settings.breaker.clone()),
             bulkhead: Bulkhead::new(&settings.concurrency),
+            lobby: Lobby::default(),
             calls: TaskTracker::new(),
             pool: Pool::new(settings.max_connections(), settings.idle()),
             kept: Kept::new(settings.max_connections(), settings.idle()),
@@ -211,8 +214,11 @@ impl Backend {
 
     async fn awaited(&self, wants: &Wants) -> Result<Arc<Connection>, Failure> {
         match wants.first_made {
-            None => self.connection().await,
-            Some(_) => self.next_connection().await,
+            None => self.connection(wants).await,
+            Some(_) => {
+                let _waiting = self.lobby.enter(&wants.principal)?;
+                self.next_connection().await
+            }
         }
     }
 
@@ -254,9 +260,10 @@ impl Backend {
     }
 
     /// The connection; while the first attempt is under way, waits for it.
-    async fn connection(&self) -> Result<Arc<Connection>, Failure> {
+    async fn connection(&self, wants: &Wants) -> Result<Arc<Connection>, Failure> {
         let is_connecting = matches!(*self.state.borrow(), State::Connecting);
         if is_connecting {
+            let _waiting = self.lobby.enter(&wants.principal)?;
             let _ = timeout(self.settings.timeouts.connect, self.first_attempt_alone()).await;
         }
         let state = self.state.borrow();

@@ -4,6 +4,7 @@
 //! Calls of one holder share its connection. Where the server was told that it may ask, they take turns:
 //! a question is then about the one call that runs.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::protocol::ClientCapabilities;
+use crate::resilience::FairShare;
 
 use super::connection::{Connection, Established};
 use super::places::{Places, Room};
@@ -51,6 +53,8 @@ pub(super) struct Kept {
 /// One holder's place. Locked only while [`Kept::slots`] is, or by whoever opens the connection.
 #[derive(Debug)]
 struct Slot {
+    /// The principal's name, whoever the holder is.
+    owner: Arc<str>,
     /// For the one call at a time that the server may ask about.
     turn: Arc<Semaphore>,
     /// Held while the connection is opened: a hundred calls open one.
@@ -66,10 +70,11 @@ struct Inner {
 }
 
 impl Slot {
-    fn new() -> Arc<Self> {
+    fn new(owner: &Arc<str>) -> Arc<Self> {
+        let owner = Arc::clone(owner);
         let inner = Inner { users: 0, since: Instant::now(), open: None };
         let turn = Arc::new(Semaphore::new(1));
-        Arc::new(Self { turn, opening: tokio::sync::Mutex::default(), inner: Mutex::new(inner) })
+        Arc::new(Self { owner, turn, opening: tokio::sync::Mutex::default(), inner: Mutex::new(inner) })
     }
 
     fn is_lost(&self) -> bool {
@@ -99,14 +104,19 @@ impl Kept {
     ///
     /// # Errors
     /// Busy.
-    pub(super) async fn enter(self: &Arc<Self>, key: Key, patience: Duration) -> Result<Use, Failure> {
+    pub(super) async fn enter(
+        self: &Arc<Self>,
+        key: Key,
+        owner: &Arc<str>,
+        patience: Duration,
+    ) -> Result<Use, Failure> {
         let takes_turns = !key.capabilities.is_empty();
         let slot = {
             let mut slots = self.slots.lock();
             let slot = match self.knows(&key.holder) {
-                true => Arc::clone(slots.entry(key.clone()).or_insert_with(Slot::new)),
+                true => Arc::clone(slots.entry(key.clone()).or_insert_with(|| Slot::new(owner))),
                 // It closes with its last use, and the next client of that name does not meet it.
-                false => Slot::new(),
+                false => Slot::new(owner),
             };
             slot.inner.lock().users += 1;
             slot
@@ -120,18 +130,21 @@ impl Kept {
         Ok(used)
     }
 
-    /// Room for one more connection, within `patience`; the one that was idle longest makes room if need be.
+    /// Room for one more connection, within `patience`; one that is idle makes room if need be.
     async fn room(&self, patience: Duration) -> Option<Room> {
         self.places.find(patience, || self.places.take().or_else(|| self.evict())).await
     }
 
+    /// Closes the connection that was idle longest, of the principal that has most of them.
     fn evict(&self) -> Option<Room> {
         let mut slots = self.slots.lock();
+        let mut share = FairShare::new(0);
+        slots.values().for_each(|slot| share.add(&slot.owner, 1));
         let oldest = slots
             .iter()
-            .filter_map(|(key, slot)| Some((slot.idle_since()?, key)))
-            .min_by_key(|(since, _)| *since);
-        let key = oldest?.1.clone();
+            .filter_map(|(key, slot)| Some((Reverse(share.count(&slot.owner)), slot.idle_since()?, key)))
+            .min_by_key(|(share, since, _)| (*share, *since));
+        let key = oldest?.2.clone();
         let (established, room) = slots.remove(&key)?.inner.lock().open.take()?;
         self.places.discard(established);
         Some(room)
@@ -306,7 +319,22 @@ mod tests {
 
     async fn enter(kept: &Arc<Kept>, session: u64) -> Use {
         let key = Key { holder: Holder::Session(session), capabilities: ClientCapabilities::default() };
-        kept.enter(key, Duration::ZERO).await.unwrap()
+        kept.enter(key, &"ann".into(), Duration::ZERO).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_principal_with_most_connections_makes_room_though_anothers_is_idle_longer() {
+        let kept = Kept::new(3, IDLE);
+        let mut connections = Vec::new();
+        for (session, owner) in [(1, "bob"), (2, "ann"), (3, "ann"), (4, "eve")] {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let key = Key { holder: Holder::Session(session), capabilities: ClientCapabilities::default() };
+            let used = kept.enter(key, &owner.into(), Duration::ZERO).await.unwrap();
+            connections.push(open(&used).await);
+        }
+        kept.places.closed().await;
+        let lost: Vec<bool> = connections.iter().map(|connection| connection.signals().is_lost()).collect();
+        assert_eq!(lost, [false, true, false, false]);
     }
 
     async fn open(used: &Use) -> Arc<Connection> {
@@ -355,7 +383,7 @@ mod tests {
         let enter = async || {
             let holder = Holder::Principal("ann".into());
             let key = Key { holder, capabilities: ClientCapabilities::default() };
-            kept.enter(key, Duration::ZERO).await.unwrap()
+            kept.enter(key, &"ann".into(), Duration::ZERO).await.unwrap()
         };
         let (idle, running) = (enter().await, enter().await);
         let connection = open(&idle).await;
@@ -378,9 +406,12 @@ mod tests {
         let declared = RawJson::of(&serde_json::json!({"elicitation": {}}));
         let capabilities = ClientCapabilities::read(&declared, Revision::LATEST_LEGACY);
         let key = Key { holder: Holder::Session(1), capabilities };
-        let first = kept.enter(key.clone(), Duration::ZERO).await.unwrap();
-        assert_eq!(kept.enter(key.clone(), Duration::ZERO).await.unwrap_err().kind, FailureKind::Busy);
+        let first = kept.enter(key.clone(), &"ann".into(), Duration::ZERO).await.unwrap();
+        assert_eq!(
+            kept.enter(key.clone(), &"ann".into(), Duration::ZERO).await.unwrap_err().kind,
+            FailureKind::Busy
+        );
         drop(first);
-        assert!(kept.enter(key, Duration::ZERO).await.is_ok());
+        assert!(kept.enter(key, &"ann".into(), Duration::ZERO).await.is_ok());
     }
 }

@@ -21,6 +21,7 @@
 //! | `reopen.rs` | how long until a stream that ended is opened again? |
 //! | `wire.rs` | what comes back for a request? |
 //! | `sharing.rs`, `own.rs`, `lease.rs` | which connection does a call get, and who shares it? |
+//! | `lobby.rs` | how many calls may wait before they ask for a place? |
 //! | `pool.rs` | which connections does one call at a time have for itself? |
 //! | `kept.rs` | which are kept for a principal or a session? |
 //! | `places.rs` | how many may there be? |
@@ -68,6 +69,7 @@ mod kept;
 mod lease;
 mod listen;
 mod listing;
+mod lobby;
 mod marks;
 mod noise;
 mod oauth;

@@ -32,7 +32,11 @@ impl Backend {
         match self.share(shared, wants) {
             Share::Everybody => Ok(Turn::Everybody),
             Share::OneCall(capabilities) => Ok(Turn::OneCall(capabilities)),
-            Share::Kept(key) => self.kept.enter(key, self.settings().timeouts.call).await.map(Turn::Kept),
+            Share::Kept(key) => {
+                let patience = self.settings().timeouts.call;
+                let _waiting = self.lobby.enter(&wants.principal)?;
+                self.kept.enter(key, &wants.principal, patience).await.map(Turn::Kept)
+            }
         }
     }
 

@@ -213,6 +213,11 @@ impl Arriving {
         }
     }
 
+    /// Whether it had to give way to others.
+    pub(crate) fn has_given_way(&self) -> bool {
+        self.entered.as_ref().is_some_and(|entered| entered.gives_way.is_cancelled())
+    }
+
     /// Whether it is large enough to be counted.
     pub(crate) fn is_large(&self) -> bool {
         self.entered.is_some()

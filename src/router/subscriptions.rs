@@ -9,6 +9,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::resilience::{FairShare, Share};
+
 /// Resources one client can watch; also the most that wait for it to take them.
 pub(super) const PER_CLIENT: usize = 1_000;
 /// Resources all clients together can watch; one that several watch counts for each.
@@ -74,6 +76,19 @@ pub(super) struct Interest {
     pub(super) mailbox: Arc<Mailbox>,
     /// As the client spells it.
     pub(super) uri: Arc<str>,
+    /// The principal's name: the bound on all interests is shared between principals.
+    pub(super) owner: Arc<str>,
+}
+
+/// What becomes of an interest that is entered.
+pub(super) enum Added {
+    /// It is entered.
+    Entered,
+    /// It is entered, and one of a client with more of them gave way. If that was the last one in its resource, that is
+    /// named: its backend, and the backend's own name for it.
+    Displacing(Option<(Arc<str>, Arc<str>)>),
+    /// There are too many, and nobody has more than this client.
+    Full,
 }
 
 impl Interest {
@@ -86,22 +101,59 @@ impl Interest {
 type Watchers = HashMap<Arc<str>, Vec<Interest>>;
 
 /// Everybody's interests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Registry {
     by_backend: HashMap<Arc<str>, Watchers>,
-    count: usize,
+    share: FairShare<Arc<str>>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { by_backend: HashMap::new(), share: FairShare::new(OVERALL) }
+    }
 }
 
 impl Registry {
-    /// Enters an interest; `false` if there are too many.
-    pub(super) fn add(&mut self, backend: &Arc<str>, local: &Arc<str>, interest: Interest) -> bool {
-        if self.count >= OVERALL {
-            return false;
+    /// Enters an interest. Where there are too many, one of the client that has most gives way.
+    pub(super) fn add(&mut self, backend: &Arc<str>, local: &Arc<str>, interest: Interest) -> Added {
+        match self.share.admit(&interest.owner) {
+            Share::Admitted => {
+                self.enter(backend, local, interest);
+                Added::Entered
+            }
+            Share::Evict(largest) => {
+                let emptied = self.displace(&largest);
+                self.share.add(&interest.owner, 1);
+                self.enter(backend, local, interest);
+                Added::Displacing(emptied)
+            }
+            Share::Reject => Added::Full,
         }
+    }
+
+    fn enter(&mut self, backend: &Arc<str>, local: &Arc<str>, interest: Interest) {
         let resources = self.by_backend.entry(Arc::clone(backend)).or_default();
         resources.entry(Arc::clone(local)).or_default().push(interest);
-        self.count += 1;
-        true
+    }
+
+    /// Ends an interest of `owner`, whose client hears of the resource once more: it will read it then.
+    fn displace(&mut self, owner: &Arc<str>) -> Option<(Arc<str>, Arc<str>)> {
+        let all = self.by_backend.iter().flat_map(|(backend, resources)| {
+            resources.iter().flat_map(move |(local, interests)| {
+                interests.iter().map(move |interest| (backend, local, interest))
+            })
+        });
+        let (backend, local, interest) = all.into_iter().find(|(.., interest)| interest.owner == *owner)?;
+        let (backend, local, interest) = (Arc::clone(backend), Arc::clone(local), interest.clone());
+        let is_emptied = self.remove(&backend, &local, &interest);
+        interest.mailbox.put(Arc::clone(&interest.uri));
+        is_emptied.then_some((backend, local))
+    }
+
+    /// Whether an interest is still entered.
+    pub(super) fn has(&self, backend: &str, local: &str, interest: &Interest) -> bool {
+        let interests = self.by_backend.get(backend).and_then(|resources| resources.get(local));
+        interests.is_some_and(|interests| interests.iter().any(|other| other.is(interest)))
     }
 
     /// The resources of `backend` that somebody watches, by its own names.
@@ -115,7 +167,7 @@ impl Registry {
         let Some(interests) = resources.get_mut(local) else { return false };
         let before = interests.len();
         interests.retain(|other| !other.is(interest));
-        self.count -= before - interests.len();
+        self.share.remove(&interest.owner, before - interests.len());
         if !interests.is_empty() {
             return false;
         }
@@ -157,15 +209,20 @@ mod tests {
 
     struct Client {
         mailbox: Arc<Mailbox>,
+        owner: &'static str,
     }
 
     impl Client {
         fn new() -> Self {
-            Self { mailbox: Arc::default() }
+            Self::of("ann")
+        }
+
+        fn of(owner: &'static str) -> Self {
+            Self { mailbox: Arc::default(), owner }
         }
 
         fn wants(&self, uri: &str) -> Interest {
-            Interest { mailbox: Arc::clone(&self.mailbox), uri: uri.into() }
+            Interest { mailbox: Arc::clone(&self.mailbox), uri: uri.into(), owner: self.owner.into() }
         }
 
         fn taken(&self) -> Vec<String> {
@@ -188,7 +245,7 @@ mod tests {
         registry.updated("b", "a://1", unseen);
         assert_eq!((ann.taken().len(), bob.taken()), (0, vec!["b+a://1".to_owned()]));
         assert!(registry.remove("b", "a://1", &bob.wants("b+a://1")));
-        assert!(registry.by_backend.is_empty() && registry.count == 0);
+        assert!(registry.by_backend.is_empty() && registry.share.total() == 0);
     }
 
     #[test]
@@ -229,11 +286,29 @@ mod tests {
         let (mut registry, ann) = (Registry::default(), Client::new());
         let local = Arc::from("a://1");
         for n in 0..OVERALL {
-            assert!(registry.add(&"b".into(), &local, ann.wants(&n.to_string())));
+            assert!(matches!(registry.add(&"b".into(), &local, ann.wants(&n.to_string())), Added::Entered));
         }
-        assert!(!registry.add(&"b".into(), &local, ann.wants("one more")));
+        assert!(matches!(registry.add(&"b".into(), &local, ann.wants("one more")), Added::Full));
         registry.remove("b", "a://1", &ann.wants("0"));
-        assert!(registry.add(&"b".into(), &local, ann.wants("one more")));
+        assert!(matches!(registry.add(&"b".into(), &local, ann.wants("one more")), Added::Entered));
+    }
+
+    #[test]
+    fn who_watches_most_gives_way_to_another_and_hears_of_that_resource_once_more() {
+        let (mut registry, ann, bob) = (Registry::default(), Client::of("ann"), Client::of("bob"));
+        for n in 0..OVERALL {
+            registry.add(&"b".into(), &Arc::from(format!("a://{n}")), ann.wants(&n.to_string()));
+        }
+        let Added::Displacing(Some((_, local))) = registry.add(&"c".into(), &"c://1".into(), bob.wants("c"))
+        else {
+            unreachable!()
+        };
+        let told = ann.taken();
+        assert_eq!((told.len(), format!("a://{}", told[0])), (1, local.to_string()));
+        assert!(
+            !registry.has("b", &local, &ann.wants(&told[0])) && registry.has("c", "c://1", &bob.wants("c"))
+        );
+        assert_eq!(registry.share.total(), OVERALL);
     }
 
     #[test]

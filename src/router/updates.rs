@@ -11,9 +11,11 @@ use tokio::time::timeout;
 use crate::backend::Backend;
 use crate::catalog::Route;
 use crate::protocol::{Era, RawJson, RpcError, code};
+use crate::telemetry::process;
 
+use super::request::Principal;
 use super::router::Router;
-use super::subscriptions::{Interest, Mailbox, PER_CLIENT};
+use super::subscriptions::{Added, Interest, Mailbox, PER_CLIENT};
 use super::target::resource;
 
 /// How long a client waits for its backends to take a subscription. A backend that needs longer, or is
@@ -22,14 +24,19 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One client's subscriptions to resources: a session's, or those of one `subscriptions/listen`.
 /// Dropping it ends them.
-#[derive(Default)]
 pub struct Updates {
+    owner: Arc<str>,
     mailbox: Arc<Mailbox>,
     /// By the client's spelling.
     held: Mutex<BTreeMap<Arc<str>, ResourceSubscription>>,
 }
 
 impl Updates {
+    /// Those of a client of `principal`.
+    pub fn of(principal: &Principal) -> Self {
+        Self { owner: principal.shared_name(), mailbox: Arc::default(), held: Mutex::default() }
+    }
+
     /// Ends the subscription to `uri`, if there is one.
     pub fn unsubscribe(&self, uri: &str) {
         let ended = self.held.lock().remove(uri);
@@ -141,19 +148,31 @@ impl Router {
         };
         let uri: Arc<str> = uri.into();
         let mut held = updates.held.lock();
-        if held.get(&uri).is_some_and(|held| held.route == route) {
+        let owner = Arc::clone(&updates.owner);
+        let interest = Interest { mailbox: Arc::clone(&updates.mailbox), uri: Arc::clone(&uri), owner };
+        let mut registry = self.registry().lock();
+        // One that gave way to another client's is entered again.
+        let is_entered = |held: &ResourceSubscription| {
+            held.route == route && registry.has(&route.backend, &route.local, &interest)
+        };
+        if held.get(&uri).is_some_and(is_entered) {
             let serial = backend.watch(&route.local);
             return Ok(Told { backend, local: route.local, serial });
         }
         if held.len() >= PER_CLIENT {
             return Err(RpcError::internal(format!("a client can watch {PER_CLIENT} resources, no more")));
         }
-        let interest = Interest { mailbox: Arc::clone(&updates.mailbox), uri: Arc::clone(&uri) };
-        let mut registry = self.registry().lock();
         // Under the lock, because a reload that replaces the backend hands its interests over under it.
         let backend = self.backend(&route.backend).unwrap_or(backend);
-        if !registry.add(&route.backend, &route.local, interest.clone()) {
-            return Err(RpcError::internal("too many resources are watched; try again later"));
+        match registry.add(&route.backend, &route.local, interest.clone()) {
+            Added::Entered => {}
+            Added::Displacing(emptied) => {
+                process::evicted("watches");
+                if let Some((name, local)) = emptied {
+                    self.backend(&name).iter().for_each(|backend| backend.unwatch(&local));
+                }
+            }
+            Added::Full => return Err(RpcError::internal("too many resources are watched; try again later")),
         }
         let serial = backend.watch(&route.local);
         drop(registry);

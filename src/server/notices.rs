@@ -26,7 +26,7 @@ impl Notices {
     pub(super) fn detached() -> Self {
         use crate::router::{Fleet, Router, Sealer};
         let sealer = Sealer::new(&[]).unwrap_or_else(|error| unreachable!("{error}"));
-        let updates = Arc::<Updates>::default();
+        let updates = Arc::new(Updates::of(&crate::router::Principal::anonymous()));
         let changes = Router::new(Default::default(), Fleet::new(Vec::new()), sealer).changes();
         Self { changes, arrived: updates.arrived(), updates }
     }

@@ -34,7 +34,7 @@ impl Session {
         capabilities: RawJson,
         calls: Arc<Calls>,
     ) -> Self {
-        let (updates, log_level) = (Arc::default(), Mutex::default());
+        let (updates, log_level) = (Arc::new(Updates::of(&principal)), Mutex::default());
         Self { principal, revision, calls, updates, capabilities, client_info: None, log_level, hold: None }
     }
 

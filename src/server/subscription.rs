@@ -65,7 +65,7 @@ impl Subscription {
         let honoured = filter.as_ref().and_then(RawJson::to::<Filter>).ok_or_else(|| {
             RpcError::invalid_params("`notifications` must say which notifications are wanted")
         })?;
-        let (router, updates) = (Arc::clone(&server.router), Updates::default());
+        let (router, updates) = (Arc::clone(&server.router), Updates::of(&caller.principal));
         let (changes, arrived) = (router.changes(), updates.arrived());
         let tasks = TaskUpdates::default();
         let task_arrived = tasks.arrived();

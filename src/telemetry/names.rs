@@ -105,7 +105,7 @@ declare! {
     Counter Count LOG_LINES_DROPPED "switchyard_log_lines_dropped_total" []
         "Log lines that standard error did not take: its reader stalled or is gone, or its disk is full."
     Counter Count EVICTIONS "switchyard_evictions_total" ["bound"]
-        "What gave way to others because a bound was reached, by bound: connections, sessions, bodies or queue."
+        "What gave way to others because a bound was reached, by bound: connections, sessions, bodies or watches."
     Counter Count PANICS "switchyard_panics_total" []
         "Panics; each is a bug worth reporting."
     Gauge Count BUILD_INFO "switchyard_build_info" ["version", "revision"]

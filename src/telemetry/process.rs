@@ -132,7 +132,7 @@ pub(super) fn keep() {
     for metric in [&AUTH_FAILURES, &LOG_LINES_DROPPED, &PANICS] {
         counter(metric, []).increment(0);
     }
-    for bound in ["connections", "sessions", "bodies", "queue"] {
+    for bound in ["connections", "sessions", "bodies", "watches"] {
         counter(&EVICTIONS, [bound]).increment(0);
     }
     for result in ["applied", "refused"] {

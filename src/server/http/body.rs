@@ -70,7 +70,7 @@ async fn whole(
             return Err(Error::BodyTooLarge(limit));
         }
         if !arriving.grow(text.len() + data.len(), ROOM_WAIT).await {
-            return Err(Error::NoRoom);
+            return Err(no_room(&arriving));
         }
         let size = data.len();
         text.push(data, announced);
@@ -89,11 +89,15 @@ async fn next_frame(
     }
     tokio::select! {
         frame = body.frame() => Ok(frame),
-        () = arriving.given_way() => {
-            process::evicted("bodies");
-            Err(Error::NoRoom)
-        }
+        () = arriving.given_way() => Err(no_room(arriving)),
     }
+}
+
+fn no_room(arriving: &Arriving) -> Error {
+    if arriving.has_given_way() {
+        process::evicted("bodies");
+    }
+    Error::NoRoom
 }
 
 async fn patience_ends(stopping: &CancellationToken) {

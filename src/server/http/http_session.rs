@@ -36,10 +36,11 @@ pub(super) struct HttpSession {
 }
 
 impl HttpSession {
-    pub(super) fn new(session: Session, holder: Holder, streams: Streams, opened: u64) -> Self {
+    /// Its streams are numbered from `first` on.
+    pub(super) fn new(session: Session, holder: Holder, first: u64, opened: u64) -> Self {
         Self {
             session,
-            streams,
+            streams: Streams::numbered_from(first, holder.clone()),
             opened,
             holder,
             turn: AtomicU64::new(0),
@@ -150,7 +151,7 @@ pub(super) mod tests {
     pub(in crate::server::http) fn http_session(revision: Revision) -> Arc<HttpSession> {
         let principal = Principal::named("ann");
         let session = Session::new(principal, revision, RawJson::empty_object(), Calls::new());
-        Arc::new(HttpSession::new(session, Holder::Principal("ann".into()), Streams::default(), 0))
+        Arc::new(HttpSession::new(session, Holder::Principal("ann".into()), 0, 0))
     }
 
     #[test]

@@ -6,12 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::time::Instant;
+
+use crate::resilience::Holder;
 
 /// What one session may keep, in bytes.
 const BUDGET: usize = 1024 * 1024;
 /// What all sessions together may keep, in bytes of events.
 static EVERYBODY: Together = Together::up_to(128 * 1024 * 1024);
+/// A holder keeps little if it keeps no more than this part of what all may keep.
+const LITTLE: usize = 16;
 /// What an event counts for at least, so that there are never more than 256.
 const LEAST_COST: usize = 4 * 1024;
 /// How long a client may stay away, after the last event of a stream or from one without an end.
@@ -61,33 +66,54 @@ impl fmt::Display for EventId {
     }
 }
 
-/// What some sessions keep, and may keep. One that keeps an event beyond the bound makes room with its own.
+/// What some sessions keep, and may keep. Beyond the bound, a session makes room with its own events, unless its holder
+/// keeps little: there is an eighth more for those.
 struct Together {
-    kept: AtomicUsize,
+    kept: Mutex<BTreeMap<Holder, usize>>,
+    total: AtomicUsize,
     bound: usize,
 }
 
 impl Together {
     const fn up_to(bound: usize) -> Self {
-        Self { kept: AtomicUsize::new(0), bound }
+        Self { kept: Mutex::new(BTreeMap::new()), total: AtomicUsize::new(0), bound }
     }
 
-    fn is_over(&self) -> bool {
-        self.kept.load(Ordering::Relaxed) > self.bound
+    /// Whether `holder` has to make room.
+    fn is_over(&self, holder: &Holder) -> bool {
+        let total = self.total.load(Ordering::Relaxed);
+        if total <= self.bound {
+            return false;
+        }
+        let own = self.kept.lock().get(holder).copied().unwrap_or(0);
+        own > self.bound / LITTLE || total > self.bound + self.bound / 8
     }
 
-    fn add(&self, event: &Bytes) {
-        self.kept.fetch_add(event.len(), Ordering::Relaxed);
+    fn add(&self, holder: &Holder, event: &Bytes) {
+        self.total.fetch_add(event.len(), Ordering::Relaxed);
+        let mut kept = self.kept.lock();
+        match kept.get_mut(holder) {
+            Some(kept) => *kept += event.len(),
+            None => drop(kept.insert(holder.clone(), event.len())),
+        }
     }
 
-    fn take(&self, event: &Bytes) {
-        self.kept.fetch_sub(event.len(), Ordering::Relaxed);
+    fn take(&self, holder: &Holder, event: &Bytes) {
+        self.total.fetch_sub(event.len(), Ordering::Relaxed);
+        let mut all = self.kept.lock();
+        let Some(kept) = all.get_mut(holder) else { return };
+        *kept = kept.saturating_sub(event.len());
+        if *kept == 0 {
+            all.remove(holder);
+        }
     }
 }
 
 /// The kept events of all streams of one session. Nothing is allocated before the first stream.
 pub(super) struct Replay {
     together: &'static Together,
+    /// To whom what is kept is attributed.
+    holder: Holder,
     streams: BTreeMap<u64, Kept>,
     opened: u64,
     spent: usize,
@@ -102,20 +128,14 @@ struct Kept {
     ended: Option<Instant>,
 }
 
-impl Default for Replay {
-    fn default() -> Self {
-        Self::within(&EVERYBODY, 0)
-    }
-}
-
 impl Replay {
     /// Numbers streams from `first` on: of a session that is taken over, the client may remember others.
-    pub(super) fn numbered_from(first: u64) -> Self {
-        Self::within(&EVERYBODY, first)
+    pub(super) fn numbered_from(first: u64, holder: Holder) -> Self {
+        Self::within(&EVERYBODY, first, holder)
     }
 
-    fn within(together: &'static Together, opened: u64) -> Self {
-        Self { together, streams: BTreeMap::new(), opened, spent: 0 }
+    fn within(together: &'static Together, opened: u64, holder: Holder) -> Self {
+        Self { together, holder, streams: BTreeMap::new(), opened, spent: 0 }
     }
 
     /// A new stream's number.
@@ -139,9 +159,9 @@ impl Replay {
         self.spent += cost(&event);
         kept.spent += cost(&event);
         kept.newest = id.number;
-        self.together.add(&event);
+        self.together.add(&self.holder, &event);
         kept.events.push_back((id.number, event));
-        while (self.spent > BUDGET || self.together.is_over()) && self.drop_one() {}
+        while (self.spent > BUDGET || self.together.is_over(&self.holder)) && self.drop_one() {}
     }
 
     /// The older of two equally large streams goes first.
@@ -151,7 +171,7 @@ impl Replay {
         let Some((_, event)) = kept.events.pop_front() else { return false };
         kept.spent -= cost(&event);
         self.spent -= cost(&event);
-        self.together.take(&event);
+        self.together.take(&self.holder, &event);
         if kept.is_over() {
             self.streams.remove(&stream);
         }
@@ -178,12 +198,12 @@ impl Replay {
 
     /// Forgets the streams that ended too long ago.
     pub(super) fn forget(&mut self, now: Instant) {
-        let (spent, together) = (&mut self.spent, self.together);
+        let (spent, together, holder) = (&mut self.spent, self.together, &self.holder);
         self.streams.retain(|_, kept| {
             let keep = kept.ended.is_none_or(|ended| now.duration_since(ended) < PATIENCE);
             if !keep {
                 *spent -= kept.spent;
-                kept.events.iter().for_each(|(_, event)| together.take(event));
+                kept.events.iter().for_each(|(_, event)| together.take(holder, event));
             }
             keep
         });
@@ -193,7 +213,7 @@ impl Replay {
 impl Drop for Replay {
     fn drop(&mut self) {
         let events = self.streams.values().flat_map(|kept| &kept.events);
-        events.for_each(|(_, event)| self.together.take(event));
+        events.for_each(|(_, event)| self.together.take(&self.holder, event));
     }
 }
 
@@ -212,6 +232,14 @@ fn cost(event: &Bytes) -> usize {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    fn of(together: &'static Together, holder: &str) -> Replay {
+        Replay::within(together, 0, Holder::Principal(holder.into()))
+    }
+
+    fn replay() -> Replay {
+        of(&EVERYBODY, "ann")
+    }
 
     fn record(replay: &mut Replay, stream: u64, number: u64, size: usize) {
         replay.record(EventId { purpose: Purpose::Call, stream, number }, Bytes::from(vec![b'x'; size]));
@@ -237,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_client_gets_the_later_events_of_its_own_stream_only() {
-        let mut replay = Replay::default();
+        let mut replay = replay();
         let (one, two) = (replay.open(), replay.open());
         for number in 1..=3 {
             record(&mut replay, one, number, number as usize);
@@ -252,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_ended_is_kept_for_a_while_and_until_its_last_event_is_known() {
-        let (mut replay, now) = (Replay::default(), Instant::now());
+        let (mut replay, now) = (replay(), Instant::now());
         let stream = replay.open();
         record(&mut replay, stream, 1, 1);
         replay.end(stream, now);
@@ -266,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_talkative_stream_makes_room_before_the_answer_of_another_is_lost() {
-        let mut replay = Replay::default();
+        let mut replay = replay();
         let (answered, talking) = (replay.open(), replay.open());
         record(&mut replay, answered, 1, 10);
         replay.end(answered, Instant::now());
@@ -280,7 +308,7 @@ mod tests {
 
     #[test]
     fn of_many_answers_the_oldest_go_first() {
-        let mut replay = Replay::default();
+        let mut replay = replay();
         for _ in 0..300 {
             let stream = replay.open();
             record(&mut replay, stream, 1, 1);
@@ -294,7 +322,7 @@ mod tests {
     #[test]
     fn sessions_have_a_bound_together_and_each_makes_room_with_its_own_events() {
         let together: &'static Together = Box::leak(Box::new(Together::up_to(10)));
-        let (mut one, mut other) = (Replay::within(together, 0), Replay::within(together, 0));
+        let (mut one, mut other) = (of(together, "ann"), of(together, "ann"));
         let (first, second) = (one.open(), other.open());
         record(&mut one, first, 1, 8);
         record(&mut other, second, 1, 8);
@@ -305,12 +333,27 @@ mod tests {
         record(&mut other, second, 2, 8);
         assert_eq!(sizes(&other, second, 0), Some(vec![8]));
         drop(other);
-        assert_eq!(together.kept.load(Ordering::Relaxed), 0);
+        assert_eq!(together.total.load(Ordering::Relaxed), 0);
+        assert!(together.kept.lock().is_empty());
+    }
+
+    #[test]
+    fn who_keeps_little_keeps_it_though_another_fills_what_there_is() {
+        let together: &'static Together = Box::leak(Box::new(Together::up_to(160)));
+        let (mut anns, mut bobs) = (of(together, "ann"), of(together, "bob"));
+        let (first, second) = (anns.open(), bobs.open());
+        record(&mut anns, first, 1, 160);
+        record(&mut bobs, second, 1, 10);
+        assert_eq!(sizes(&bobs, second, 0), Some(vec![10]));
+        record(&mut bobs, second, 2, 1);
+        assert_eq!(sizes(&bobs, second, 0), Some(vec![]), "that is not little any more");
+        record(&mut anns, first, 2, 1);
+        assert_eq!(sizes(&anns, first, 0), Some(vec![1]));
     }
 
     #[test]
     fn an_event_larger_than_all_room_is_not_kept_and_leaves_the_others_alone() {
-        let mut replay = Replay::default();
+        let mut replay = replay();
         let (small, large) = (replay.open(), replay.open());
         record(&mut replay, small, 1, 5);
         record(&mut replay, large, 1, BUDGET + 1);

@@ -19,6 +19,7 @@ use super::http_session::HttpSession;
 use super::replay::{EventId, PATIENCE, Purpose, Replay};
 use crate::budget::sent;
 use crate::protocol::{Revision, write_comment, write_priming};
+use crate::resilience::Holder;
 use crate::server::notices::Notices;
 use crate::server::session::Session;
 
@@ -26,12 +27,10 @@ use crate::server::session::Session;
 const RETRY_MS: u64 = 1000;
 
 /// The event streams of one session.
-#[derive(Default)]
 pub(super) struct Streams {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     replay: Replay,
     /// Of every stream that is written to.
@@ -82,9 +81,10 @@ impl Reader {
 }
 
 impl Streams {
-    /// Of a session that is taken over.
-    pub(super) fn numbered_from(first: u64) -> Self {
-        Self { state: Mutex::new(State { replay: Replay::numbered_from(first), ..State::default() }) }
+    /// Of a session of `holder`; numbered from `first` on, for one that is taken over.
+    pub(super) fn numbered_from(first: u64, holder: Holder) -> Self {
+        let (replay, readers) = (Replay::numbered_from(first, holder), BTreeMap::new());
+        Self { state: Mutex::new(State { replay, readers, paused: None }) }
     }
 
     /// Whether a client reads `stream` now.

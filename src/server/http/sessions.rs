@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::http_session::HttpSession;
 use super::kept_sessions::Set;
-use super::resumable::Streams;
 use super::session_id::{Ticket, new_id};
 use super::session_shares::{SessionClaim, SessionShares};
 use super::session_store::SessionStore;
@@ -70,7 +69,7 @@ impl Sessions {
         self.admit(&claim)?;
         let ticket = Ticket::of(&session, &self.process);
         let id = ticket.seal(sealer).inspect_err(|_| self.shares.lock().give_back(&claim.holder))?;
-        let session = HttpSession::new(session, claim.holder, Streams::default(), ticket.opened);
+        let session = HttpSession::new(session, claim.holder, 0, ticket.opened);
         self.enter(&id, session);
         Ok(id)
     }
@@ -121,8 +120,7 @@ impl Sessions {
         };
         let first = first_number();
         let session = Session::new(principal.clone(), revision, capabilities, Calls::numbered_from(first));
-        let streams = Streams::numbered_from(first);
-        let taken = self.enter(id, HttpSession::new(begun(session), claim.holder, streams, ticket.opened));
+        let taken = self.enter(id, HttpSession::new(begun(session), claim.holder, first, ticket.opened));
         // Another request may have been faster with the session, but only one was given what is set.
         if let Some(level) = LogLevel::parse(&set.level) {
             taken.session.set_level(level);

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::support::client::Events;
 use crate::support::program::Program;
-use crate::support::{Client, Yard, eventually, within};
+use crate::support::{Answer, Client, RawBackend, Speaks, Yard, eventually, within};
 
 const LISTEN: &str = r#""notifications":{"toolsListChanged":true}"#;
 const BOUND: usize = 16 * 1024 * 1024;
@@ -104,10 +104,7 @@ async fn bodies_that_one_client_announces_or_sends_in_part_take_no_room_from_ano
     assert_eq!(status(body_of(&program, &bob, large, large).await).await, "400", "it was read as a whole");
     drop(phantom);
     // Half of a body, of which no more comes, gives way.
-    let half = eventually("most of the room", async || {
-        Some(body_of(&program, &ann, BOUND, BOUND - 256 * 1024).await)
-    })
-    .await;
+    let half = body_of(&program, &ann, BOUND, BOUND - 256 * 1024).await;
     assert_eq!(status(body_of(&program, &bob, BOUND / 4, BOUND / 4).await).await, "400");
     assert_eq!(status(half).await, "503");
     assert_eq!(program.metric(r#"switchyard_evictions_total{bound="bodies"}"#).await, Some(1.0));
@@ -126,4 +123,27 @@ async fn a_slash_at_the_end_of_a_path_changes_nothing() {
     assert!(options.status().is_success());
     let stream = session.verb(http::Method::GET).header("accept", "text/event-stream");
     assert_eq!(within("an answer", stream.send()).await.unwrap().status(), 404, "the session has ended");
+}
+
+#[tokio::test]
+async fn an_answer_of_a_call_that_ran_finds_room_where_unfinished_bodies_have_taken_it() {
+    const TOOLS: &str = r#"[{"name":"get","inputSchema":{"type":"object"}}]"#;
+    let raw = RawBackend::start(Speaks::Modern, TOOLS, |asked| {
+        let long =
+            format!(r#"{{"resultType":"complete","content":[],"long":"{}"}}"#, "x".repeat(2 * 1024 * 1024));
+        (asked.message.method == "tools/call").then_some(Answer::Result(long))
+    })
+    .await;
+    let (config, ann, bob) = guarded(&format!("body_bytes: {BOUND}, buffered_bytes: {BOUND}"));
+    let directory = tempfile::tempdir().unwrap();
+    let config = config.replace("backends: {}\n", &format!("backends:\n{}", raw.entry("raw")));
+    let config = format!("admin: {{ listen: \"127.0.0.1:0\" }}\n{config}");
+    std::fs::write(directory.path().join("gateway.yaml"), config).unwrap();
+    let program = Program::start_in(directory).await;
+    let bobs = program.modern().with_token(&bob);
+    eventually("the tool", async || (!bobs.tools().await.is_empty()).then_some(())).await;
+    let half = body_of(&program, &ann, BOUND, BOUND - 256 * 1024).await;
+    assert!(bobs.call("raw__get", "{}").await.result_of("long").is_some());
+    assert_eq!(status(half).await, "503");
+    assert_eq!(raw.asked("tools/call").len(), 1);
 }
