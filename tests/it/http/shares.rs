@@ -147,3 +147,19 @@ async fn an_answer_of_a_call_that_ran_finds_room_where_unfinished_bodies_have_ta
     assert_eq!(status(half).await, "503");
     assert_eq!(raw.asked("tools/call").len(), 1);
 }
+
+#[tokio::test]
+async fn operators_hear_that_a_bound_is_reached() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = "server: { listen: \"127.0.0.1:0\", limits: { sessions: 1 } }";
+    let config = format!("{server}\nadmin: {{ listen: \"127.0.0.1:0\" }}\nbackends: {{}}\n");
+    std::fs::write(directory.path().join("gateway.yaml"), config).unwrap();
+    let program = Program::start_in(directory).await;
+    assert_eq!(program.ready().await, (200, "ready\n".to_owned()));
+    let _session = Client::legacy(&program.url).await;
+    assert_eq!(program.ready().await, (200, "ready, at the bound of sessions\n".to_owned()));
+    assert_eq!(
+        program.status().await["server"]["connections"]["bound"].as_u64().map(|bound| bound > 0),
+        Some(true)
+    );
+}

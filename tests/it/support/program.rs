@@ -77,6 +77,14 @@ impl Program {
         serde_json::from_str(&get(&self.status).await).unwrap()
     }
 
+    /// What `/readyz` says, with its status.
+    pub(crate) async fn ready(&self) -> (u16, String) {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = self.status.replace("/status", "/readyz");
+        let response = within(&url, http.get(&url).send()).await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
     /// The value of one series; `None` if there is none.
     pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
         let page = get(&self.metrics).await;
