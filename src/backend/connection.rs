@@ -10,7 +10,7 @@ use crate::protocol::{Era, LogLevel, Object, RawJson, Revision, frame, method};
 
 use super::child::Child;
 use super::handshake::{Agreement, own_meta};
-use super::http::{HttpConnection, follow, open_beside};
+use super::http::{HttpConnection, follow, is_about_lost_session, open_beside};
 use super::ids::Ids;
 use super::listen::keep_listening;
 use super::pipe::Pipe;
@@ -119,9 +119,34 @@ impl Connection {
             params.set("_meta", own_meta());
         }
         let params = (!params.is_empty()).then(|| params.to_json());
-        let outgoing = Outgoing::new(self.draw_id(), name, params);
-        let asking = async { self.start(&outgoing).await?.answer().await };
+        let asking = async {
+            let outcome = self.ask_once(name, params.clone()).await?;
+            match &outcome {
+                Err(error) if is_about_lost_session(error) && self.reopen_if_lost().await => {
+                    self.ask_once(name, params).await
+                }
+                _ => Ok(outcome),
+            }
+        };
         timeout(limit, asking).await.unwrap_or_else(|_| Err(Failure::timeout(Sent::Maybe, limit)))
+    }
+
+    async fn ask_once(
+        &self,
+        name: &'static str,
+        params: Option<RawJson>,
+    ) -> Result<Result<RawJson, RawJson>, Failure> {
+        self.start(&Outgoing::new(self.draw_id(), name, params)).await?.answer().await
+    }
+
+    /// Opens another session if the backend does not know the present one any more, which an error that it answered
+    /// with suggests; `true` if there is another one now.
+    pub(super) async fn reopen_if_lost(&self) -> bool {
+        match &self.wire {
+            Wire::Pipe(_) => false,
+            // In a box: it is big and rarely needed.
+            Wire::Http(http) => Box::pin(http.reopen_if_lost()).await,
+        }
     }
 
     /// Tells a legacy server that a client asked for log messages of `level`, unless it tells as much already:

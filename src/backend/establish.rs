@@ -14,7 +14,9 @@ use super::http::HttpConnection;
 use super::ids::Ids;
 use super::oauth::Authorizer;
 use super::pipe::Pipe;
-use super::{BackendSettings, Failure, ProcessSettings, RemoteSettings, TransportSettings, sse, stdio};
+use super::{
+    BackendSettings, Failure, ProcessSettings, RemoteSettings, TransportSettings, era_probe, sse, stdio,
+};
 
 /// Wait between attempts while a process that was just started does not listen yet.
 const NOT_LISTENING: Duration = Duration::from_millis(50);
@@ -92,7 +94,7 @@ impl Attempt<'_> {
         if self.is_interactive() {
             return handshake::legacy_pipe(pipe, self.ids, self.capabilities).await;
         }
-        handshake::over_pipe(pipe, self.ids, self.known, self.settings.timeouts.connect).await
+        era_probe::over_pipe(pipe, self.ids, self.known, self.settings.timeouts.connect).await
     }
 
     fn is_interactive(&self) -> bool {
@@ -110,7 +112,7 @@ impl Attempt<'_> {
             limit,
         )?;
         let connection = Arc::new(connection);
-        match handshake::over_http(&connection, self.known).await {
+        match era_probe::over_http(&connection, self.known).await {
             Ok(agreement) => Ok((Wire::Http(connection), agreement)),
             Err(Refusal::NotStreamable(failure)) => {
                 self.sse(remote).await.map_err(|_not_sse_either| Refusal::Failed(failure))
@@ -127,7 +129,7 @@ impl Attempt<'_> {
         let agreed = timeout_at(Instant::now() + limit, agreeing).await;
         let failure = match agreed {
             Ok(Ok(agreement)) => return Ok((Wire::Pipe(pipe), agreement)),
-            Ok(Err(failure)) => failure,
+            Ok(Err(rejection)) => rejection.failure,
             Err(_) => Failure::unavailable(format!(
                 "no answer to `initialize` in {}",
                 humantime::format_duration(limit)

@@ -1,20 +1,17 @@
-//! Which era a backend speaks, and what it says it can do.
-//!
-//! The rules are those of MCP 2026-07-28 (basic/versioning, backward compatibility): ask
-//! `server/discover` first; what does not answer it as a modern server would is asked `initialize`.
+//! What a backend says it can do, and the handshake of the legacy era.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::timeout;
 
-use crate::protocol::{ClientCapabilities, Era, RawJson, Revision, code, gateway_info, meta_key, method};
+use crate::protocol::{ClientCapabilities, Era, RawJson, Revision, gateway_info, meta_key, method};
 
 use super::Failure;
 use super::declared;
-use super::http::{Hop, HttpConnection, is_modern_error};
+use super::http::{Hop, HttpConnection};
 use super::ids::Ids;
 use super::pipe::Pipe;
 use super::wire::{Outgoing, Reply};
@@ -49,7 +46,7 @@ impl Agreement {
         flag.and_then(|flag| flag.to::<bool>()).unwrap_or(false)
     }
 
-    fn read(result: &RawJson, revision: Revision) -> Self {
+    pub(super) fn read(result: &RawJson, revision: Revision) -> Self {
         Self {
             revision,
             capabilities: declared::capabilities(result),
@@ -58,7 +55,7 @@ impl Agreement {
     }
 
     /// For a server that speaks modern errors but knows no `server/discover`.
-    fn assumed() -> Self {
+    pub(super) fn assumed() -> Self {
         let capabilities = RawJson::of(&json!({"tools": {}, "prompts": {}, "resources": {}}));
         Self { revision: Revision::LATEST, capabilities, instructions: None }
     }
@@ -121,82 +118,13 @@ pub(super) fn own_meta() -> RawJson {
     }))
 }
 
-fn discover(ids: &Ids) -> Outgoing {
-    let params = json!({ "_meta": own_meta().to::<Value>() });
-    Outgoing::new(ids.next(), method::DISCOVER, Some(RawJson::of(&params)))
-}
-
-fn initialize(ids: &Ids, capabilities: ClientCapabilities) -> Outgoing {
+fn initialize(ids: &Ids, version: Revision, capabilities: ClientCapabilities) -> Outgoing {
     let params = json!({
-        "protocolVersion": Revision::LATEST_LEGACY.as_str(),
+        "protocolVersion": version.as_str(),
         "capabilities": capabilities.to_json(),
         "clientInfo": gateway_info(),
     });
     Outgoing::new(ids.next(), method::INITIALIZE, Some(RawJson::of(&params)))
-}
-
-/// What the probe showed.
-enum Probe {
-    Modern(Agreement),
-    /// It refuses our version but lists it as supported: ask once more.
-    Again,
-    Legacy,
-}
-
-fn judge(outcome: &Result<RawJson, RawJson>, status: Option<StatusCode>) -> Probe {
-    let supports = |list: Option<RawJson>| {
-        let versions = list.and_then(|list| list.to::<Vec<String>>()).unwrap_or_default();
-        versions.iter().any(|version| version == Revision::LATEST.as_str())
-    };
-    match outcome {
-        Ok(result) if supports(result.get("supportedVersions")) => {
-            Probe::Modern(Agreement::read(result, Revision::LATEST))
-        }
-        Ok(_) => Probe::Legacy,
-        Err(error) if error.get("code").and_then(|code| code.to()) == Some(code::UNSUPPORTED_VERSION) => {
-            let listed = supports(error.get("data").and_then(|data| data.get("supported")));
-            if listed { Probe::Again } else { Probe::Legacy }
-        }
-        Err(error) if is_modern_error(error, status) => Probe::Modern(Agreement::assumed()),
-        Err(_) => Probe::Legacy,
-    }
-}
-
-/// Agrees with a backend over Streamable HTTP and settles how requests are sent from now on.
-pub(super) async fn over_http(
-    connection: &Arc<HttpConnection>,
-    known: Option<Era>,
-) -> Result<Agreement, Refusal> {
-    if known != Some(Era::Legacy) {
-        for _ in 0..2 {
-            match probe_http(connection).await? {
-                Probe::Modern(agreement) => {
-                    connection.agree(Hop::Modern);
-                    return Ok(agreement);
-                }
-                Probe::Again => {}
-                Probe::Legacy => break,
-            }
-        }
-    }
-    initialize_http(connection).await.map_err(|failure| match failure.http_status {
-        Some(400 | 404 | 405) => Refusal::NotStreamable(failure),
-        _ => Refusal::Failed(failure),
-    })
-}
-
-async fn probe_http(connection: &Arc<HttpConnection>) -> Result<Probe, Failure> {
-    let limit = connection.limit();
-    let asking = async {
-        let reply = connection.send(&Hop::Modern, &discover(connection.ids())).await?;
-        let status = reply.status();
-        match Reply::Http(Box::new(reply)).answer().await {
-            Ok(outcome) => Ok(judge(&outcome, Some(status))),
-            Err(_) if speaks_of_era(status) => Ok(Probe::Legacy),
-            Err(failure) => Err(failure),
-        }
-    };
-    timeout(limit, asking).await.unwrap_or_else(|_| Err(unanswered(method::DISCOVER, limit)))
 }
 
 /// 401 and 403 say nothing about the era, 5xx says unreachable; any other refusal of a method says that the server is
@@ -205,25 +133,91 @@ fn speaks_of_era(status: StatusCode) -> bool {
     status.is_success() || (status.is_client_error() && !matches!(status.as_u16(), 401 | 403 | 429))
 }
 
-fn unanswered(method: &str, limit: Duration) -> Failure {
+/// Why `initialize` led to no agreement.
+#[derive(Debug)]
+pub(super) struct Rejection {
+    pub failure: Failure,
+    /// The refusal names the modern version that the gateway speaks: the server is of that era.
+    pub speaks_modern: bool,
+}
+
+impl From<Failure> for Rejection {
+    fn from(failure: Failure) -> Self {
+        Self { failure, speaks_modern: false }
+    }
+}
+
+pub(super) fn unanswered(method: &str, limit: Duration) -> Failure {
     let limit = humantime::format_duration(limit);
     Failure::unavailable(format!("no answer to `{method}` in {limit}"))
 }
 
 /// Opens a session of the legacy era.
-pub(super) async fn initialize_http(connection: &Arc<HttpConnection>) -> Result<Agreement, Failure> {
+pub(super) async fn initialize_http(connection: &Arc<HttpConnection>) -> Result<Agreement, Rejection> {
     let limit = connection.limit();
     let opening = async {
-        let reply =
-            connection.send(&Hop::Opening, &initialize(connection.ids(), connection.capabilities())).await?;
-        let (session, status) = (reply.session(), reply.status());
-        let outcome = Reply::Http(Box::new(reply)).answer().await;
-        let agreement = accept(outcome?).map_err(|failure| failure.with_status(status.as_u16()))?;
+        let mut versions = Versions::default();
+        let (agreement, session) = loop {
+            let asked = initialize(connection.ids(), versions.next(), connection.capabilities());
+            let reply = connection.send(&Hop::Opening, &asked).await?;
+            let (session, status) = (reply.session(), reply.status().as_u16());
+            let outcome = Reply::Http(Box::new(reply)).answer().await?;
+            if let Some(agreed) = versions.judge(outcome, Some(status)) {
+                break (agreed?, session);
+            }
+        };
         connection.agree(Hop::Legacy { revision: agreement.revision, session });
         connection.notify(method::INITIALIZED, None).await;
         Ok(agreement)
     };
-    timeout(limit, opening).await.unwrap_or_else(|_| Err(unanswered(method::INITIALIZE, limit)))
+    timeout(limit, opening).await.unwrap_or_else(|_| Err(unanswered(method::INITIALIZE, limit).into()))
+}
+
+/// The versions that `initialize` is sent with: the newest, then those that a refusal lists.
+#[derive(Debug, Default)]
+struct Versions {
+    tried: Vec<Revision>,
+    offered: Option<Revision>,
+}
+
+impl Versions {
+    fn next(&mut self) -> Revision {
+        let version = self.offered.unwrap_or(Revision::LATEST_LEGACY);
+        self.tried.push(version);
+        version
+    }
+
+    /// What an answer means; `None` if the next version is to be tried.
+    fn judge(
+        &mut self,
+        outcome: Result<RawJson, RawJson>,
+        status: Option<u16>,
+    ) -> Option<Result<Agreement, Rejection>> {
+        let offered = outcome.as_ref().err().map(offered_versions).unwrap_or_default();
+        let is_new = |offer: &&Revision| offer.era() == Era::Legacy && !self.tried.contains(offer);
+        self.offered = offered.iter().rev().find(is_new).copied();
+        if self.offered.is_some() {
+            return None;
+        }
+        let speaks_modern = offered.contains(&Revision::LATEST);
+        Some(accept(outcome).map_err(|failure| Rejection {
+            failure: status.into_iter().fold(failure, Failure::with_status),
+            speaks_modern,
+        }))
+    }
+}
+
+/// The versions that a refusal lists as supported, oldest first; of a refusal without a list, those it mentions.
+fn offered_versions(error: &RawJson) -> Vec<Revision> {
+    let data = error.get("data");
+    let list = ["supported", "supportedVersions"].into_iter().find_map(|name| {
+        data.as_ref().and_then(|data| data.get(name)).and_then(|list| list.to::<Vec<String>>())
+    });
+    let is_offered = |revision: &Revision| match &list {
+        Some(list) => list.iter().any(|version| version == revision.as_str()),
+        None => error.as_str().contains(revision.as_str()),
+    };
+    Revision::ALL.into_iter().filter(is_offered).collect()
 }
 
 fn accept(outcome: Result<RawJson, RawJson>) -> Result<Agreement, Failure> {
@@ -246,36 +240,6 @@ pub(super) fn message_of(error: &RawJson) -> String {
     message.chars().take(200).collect()
 }
 
-/// Agrees with a backend over stdio. Until it has said anything at all, a slow start cannot be told
-/// from a server that ignores what it does not know: after `patience` it is asked both.
-pub(super) async fn over_pipe(
-    pipe: &Pipe,
-    ids: &Ids,
-    known: Option<Era>,
-    patience: Duration,
-) -> Result<Agreement, Refusal> {
-    if known == Some(Era::Legacy) {
-        return legacy_pipe(pipe, ids, ClientCapabilities::default()).await;
-    }
-    let mut probe = Box::pin(probe_pipe(pipe, ids));
-    let judged = match timeout(patience, &mut probe).await {
-        Ok(judged) => judged,
-        Err(_) => tokio::select! {
-            judged = &mut probe => judged,
-            // The process may have died of the probe only when it was given its next line.
-            agreement = initialize_pipe(pipe, ids, ClientCapabilities::default()) => return agreement.map_err(Refusal::FellOverProbe),
-        },
-    };
-    match judged.map_err(Refusal::FellOverProbe)? {
-        Probe::Modern(agreement) => Ok(agreement),
-        Probe::Again => match probe_pipe(pipe, ids).await? {
-            Probe::Modern(agreement) => Ok(agreement),
-            _ => Ok(initialize_pipe(pipe, ids, ClientCapabilities::default()).await?),
-        },
-        Probe::Legacy => Ok(initialize_pipe(pipe, ids, ClientCapabilities::default()).await?),
-    }
-}
-
 /// Opens a connection of the legacy era at a process that was not probed.
 pub(super) async fn legacy_pipe(
     pipe: &Pipe,
@@ -283,15 +247,10 @@ pub(super) async fn legacy_pipe(
     capabilities: ClientCapabilities,
 ) -> Result<Agreement, Refusal> {
     let agreed = initialize_pipe(pipe, ids, capabilities).await;
-    agreed.map_err(|failure| match pipe.signals().is_lost() {
-        true => Refusal::Failed(failure),
-        false => Refusal::NotLegacy(failure),
+    agreed.map_err(|rejection| match pipe.signals().is_lost() {
+        true => Refusal::Failed(rejection.failure),
+        false => Refusal::NotLegacy(rejection.failure),
     })
-}
-
-async fn probe_pipe(pipe: &Pipe, ids: &Ids) -> Result<Probe, Failure> {
-    let outcome = Reply::Pipe(pipe.start(&discover(ids))?).answer().await?;
-    Ok(judge(&outcome, None))
 }
 
 /// Opens a connection of the legacy era whose server may ask what `capabilities` allow.
@@ -299,9 +258,15 @@ pub(super) async fn initialize_pipe(
     pipe: &Pipe,
     ids: &Ids,
     capabilities: ClientCapabilities,
-) -> Result<Agreement, Failure> {
-    let outcome = Reply::Pipe(pipe.start(&initialize(ids, capabilities))?).answer().await?;
-    let agreement = accept(outcome)?;
+) -> Result<Agreement, Rejection> {
+    let mut versions = Versions::default();
+    let agreement = loop {
+        let asked = initialize(ids, versions.next(), capabilities);
+        let outcome = Reply::Pipe(pipe.start(&asked)?).answer().await?;
+        if let Some(agreed) = versions.judge(outcome, None) {
+            break agreed?;
+        }
+    };
     pipe.notify(method::INITIALIZED, None);
     Ok(agreement)
 }
@@ -311,36 +276,34 @@ pub(super) async fn initialize_pipe(
 mod tests {
     use super::*;
 
-    fn raw(value: Value) -> RawJson {
-        RawJson::of(&value)
-    }
-
-    fn word(outcome: Result<Value, Value>, status: Option<u16>) -> &'static str {
-        let status = status.map(|status| StatusCode::from_u16(status).unwrap());
-        match judge(&outcome.map(raw).map_err(raw), status) {
-            Probe::Modern(_) => "modern",
-            Probe::Again => "again",
-            Probe::Legacy => "legacy",
+    /// The versions tried at a server that answers with these errors first.
+    fn asked(refusals: &[serde_json::Value]) -> (Vec<&'static str>, Result<Agreement, Rejection>) {
+        let (mut tried, mut versions, mut refusals) = (Vec::new(), Versions::default(), refusals.iter());
+        loop {
+            let version = versions.next().as_str();
+            tried.push(version);
+            let accepted = json!({"protocolVersion": version, "capabilities": {}});
+            let outcome = refusals.next().map_or(Ok(RawJson::of(&accepted)), |error| Err(RawJson::of(error)));
+            if let Some(agreed) = versions.judge(outcome, Some(400)) {
+                return (tried, agreed);
+            }
         }
     }
 
     #[test]
-    fn the_era_is_read_from_the_answer_as_the_specification_says() {
-        let error = |code: i32| Err(json!({"code": code, "message": ""}));
-        let both = json!(["2025-11-25", "2026-07-28"]);
-        assert_eq!(word(Ok(json!({"supportedVersions": both, "capabilities": {}})), None), "modern");
-        assert_eq!(word(Ok(json!({"supportedVersions": ["2025-11-25"]})), None), "legacy");
-        assert_eq!(word(Ok(json!({})), Some(200)), "legacy");
-        assert_eq!(word(error(-32020), Some(400)), "modern");
-        assert_eq!(word(error(-32601), Some(404)), "modern");
-        assert_eq!(word(error(-32601), Some(200)), "legacy");
-        assert_eq!(word(error(-32601), None), "legacy");
-        assert_eq!(word(error(-32000), Some(400)), "legacy");
-        assert_eq!(word(Err(json!({"code": -32022, "data": {"supported": both}})), Some(400)), "again");
-        assert_eq!(
-            word(Err(json!({"code": -32022, "data": {"supported": ["2027-01-01"]}})), Some(400)),
-            "legacy"
-        );
+    fn a_version_refused_with_others_is_tried_again_from_those() {
+        let listed = json!({"code": -32602, "message": "", "data": {"supported": ["2024-11-05", "2025-03-26"], "requested": "2025-11-25"}});
+        let (tried, agreed) = asked(std::slice::from_ref(&listed));
+        assert_eq!(tried, ["2025-11-25", "2025-03-26"]);
+        assert_eq!(agreed.unwrap().revision, Revision::V2025_03_26);
+        let mentioned = json!({"code": -32000, "message": "bad version 2025-11-25 (supported: 2024-11-05)"});
+        assert_eq!(asked(&[mentioned]).0, ["2025-11-25", "2024-11-05"]);
+        let (tried, agreed) = asked(&[listed.clone(), listed.clone(), listed]);
+        assert_eq!(tried, ["2025-11-25", "2025-03-26", "2024-11-05"], "each once");
+        assert_eq!(agreed.unwrap_err().failure.http_status, Some(400));
+        let modern = json!({"code": -32022, "message": "", "data": {"supported": ["2026-07-28"]}});
+        let (tried, agreed) = asked(&[modern]);
+        assert!(tried.len() == 1 && agreed.unwrap_err().speaks_modern);
     }
 
     #[test]

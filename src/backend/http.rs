@@ -2,9 +2,14 @@
 
 mod cancel;
 mod client;
+mod cookies;
+mod decode;
 mod direct;
 mod headers;
 mod link;
+mod lost_session;
+mod origin;
+mod redirect;
 mod reply;
 mod rest;
 mod resume;
@@ -17,26 +22,30 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::protocol::{ClientCapabilities, Id, LogLevel, Pieces, RawJson, Revision, frame, header, method};
 use crate::telemetry::LogLimit;
 
-pub(super) use client::{describe, library};
+pub(super) use client::Response;
 pub(super) use headers::fixed as fixed_headers;
+pub(super) use lost_session::{has_lost_session, says_so as is_about_lost_session};
+pub(super) use origin::{OriginClient, Target};
+pub(super) use redirect::within_origin;
 pub(super) use reply::{HttpReply, is_event_stream, is_modern_error};
+pub(super) use rest::discard_rest;
 #[cfg(test)]
 pub(super) use status::refusal;
 pub(super) use stream::{follow, open_beside};
 
 use cancel::CancelGuard;
-use client::{Client, Response};
+use lost_session::SessionDoubts;
 use rest::Rests;
 
 use super::connection::level_params;
-use super::handshake;
+use super::handshake::{self, Rejection};
 use super::ids::Ids;
 use super::noise::ANSWERS_NOT_TAKEN;
 use super::oauth::{self, Authorizer};
@@ -74,7 +83,8 @@ impl Hop {
 /// opened again when the backend has forgotten it.
 #[derive(Debug)]
 pub(super) struct HttpConnection {
-    client: Client,
+    client: OriginClient,
+    target: Target,
     /// Scheme, host and port of its URL.
     origin: String,
     headers: HeaderMap,
@@ -82,6 +92,7 @@ pub(super) struct HttpConnection {
     hop: ArcSwap<Hop>,
     /// Held while a session is opened, so that a hundred calls that meet a 404 open one.
     renewal: tokio::sync::Mutex<()>,
+    doubts: SessionDoubts,
     /// What a legacy session is told that it may ask.
     capabilities: ClientCapabilities,
     /// The level of log messages that a legacy session was told.
@@ -110,12 +121,14 @@ impl HttpConnection {
         limit: Duration,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            client: Client::new(&remote.url, limit)?,
+            client: OriginClient::new(&remote.url, limit)?,
+            target: Target::new(remote.url.clone())?,
             origin: remote.url.origin().ascii_serialization(),
             headers: headers::fixed(&remote.headers)?,
             authorizer,
             hop: ArcSwap::from_pointee(Hop::Opening),
             renewal: tokio::sync::Mutex::default(),
+            doubts: SessionDoubts::default(),
             capabilities,
             level: Mutex::default(),
             aside: Mutex::default(),
@@ -169,18 +182,16 @@ impl HttpConnection {
         self.hop.store(Arc::new(hop));
     }
 
-    /// Sends a request the way that was agreed. A session that the backend has forgotten (404: the
-    /// request was certainly not processed) is opened again, and the request sent once more.
+    /// Sends a request the way that was agreed. Where the backend has forgotten the session, the request was certainly
+    /// not processed: another session is opened, and the request sent once more.
     pub(super) async fn start(self: &Arc<Self>, outgoing: &Outgoing) -> Result<HttpReply, Failure> {
         let hop = self.hop.load_full();
         let reply = self.send(&hop, outgoing).await?;
-        if reply.status() != StatusCode::NOT_FOUND || hop.session().is_none() {
+        if !reply.status().is_client_error() || !matches!(*hop, Hop::Legacy { .. }) {
             return Ok(reply);
         }
-        reply.forget();
         // In a box, like all that is big and rarely needed: a call keeps room for what it awaits.
-        Box::pin(self.renew(&hop)).await?;
-        self.send(&self.hop.load_full(), outgoing).await
+        Box::pin(self.examine(&hop, reply, outgoing)).await
     }
 
     async fn renew(self: &Arc<Self>, stale: &Hop) -> Result<(), Failure> {
@@ -191,7 +202,13 @@ impl HttpConnection {
         if SESSION_LINES.admits(&self.origin) {
             tracing::info!(url = %self.origin, "the backend forgot the session; opening another");
         }
-        handshake::initialize_http(self).await?;
+        if let Err(Rejection { failure, .. }) = handshake::initialize_http(self).await {
+            // Without a session nothing works: the supervisor connects anew, and says why it cannot.
+            if !failure.is_rate_limit() {
+                self.signals.lose(format!("the backend forgot the session: {}", failure.message));
+            }
+            return Err(failure);
+        }
         self.replay_level().await;
         self.signals.renew();
         Ok(())
@@ -216,7 +233,13 @@ impl HttpConnection {
     pub(super) async fn send(self: &Arc<Self>, hop: &Hop, outgoing: &Outgoing) -> Result<HttpReply, Failure> {
         let text =
             frame::request_pieces(&Id::number(outgoing.id), outgoing.wire_method(), outgoing.params.as_ref());
-        let aside = if outgoing.method == method::INITIALIZE { None } else { self.attach() };
+        let aside = match outgoing.method {
+            method::INITIALIZE => {
+                self.client.begin_anew(&self.target);
+                None
+            }
+            _ => self.attach(),
+        };
         let mut guard = CancelGuard::new(Arc::clone(self), hop, outgoing);
         let response = self.post(hop, Some(outgoing), text).await;
         match response {
@@ -304,12 +327,16 @@ impl HttpConnection {
         headers: impl Fn() -> HeaderMap,
         body: Pieces,
     ) -> Result<Response, Failure> {
-        let attempt = |token: Option<HeaderValue>| {
-            let mut headers = headers();
-            if let Some(token) = token {
-                headers.insert(AUTHORIZATION, token);
-            }
-            self.client.send(method.clone(), headers, body.clone())
+        let (method, headers, body) = (&method, &headers, &body);
+        let attempt = |token: Option<HeaderValue>| async move {
+            let authorized = || {
+                let mut headers = headers();
+                if let Some(token) = &token {
+                    headers.insert(AUTHORIZATION, token.clone());
+                }
+                headers
+            };
+            self.client.send(&self.target, method, authorized, body).await
         };
         oauth::send(self.authorizer.as_ref(), attempt).await
     }
@@ -318,13 +345,26 @@ impl HttpConnection {
     pub(super) async fn close(&self) {
         let ending = async {
             self.signals.said().await;
-            let hop = self.hop.load_full();
-            if hop.session().is_some() {
-                let headers = || self.headers(&hop, None);
-                let _ = self.transmit(Method::DELETE, headers, Pieces::default()).await;
-            }
+            self.delete_session(&self.hop.load_full()).await;
         };
         let _ = tokio::time::timeout(self.limit, ending).await;
         self.outbox.clear();
+    }
+
+    /// Ends a session that was opened before it was known that the backend needs none.
+    pub(super) fn leave_session(self: &Arc<Self>) {
+        let (connection, hop) = (Arc::clone(self), self.hop.load_full());
+        if hop.session().is_some() {
+            self.signals.say(async move {
+                let _ = tokio::time::timeout(connection.limit, connection.delete_session(&hop)).await;
+            });
+        }
+    }
+
+    async fn delete_session(&self, hop: &Hop) {
+        if hop.session().is_some() {
+            let headers = || self.headers(hop, None);
+            let _ = self.transmit(Method::DELETE, headers, Pieces::default()).await;
+        }
     }
 }

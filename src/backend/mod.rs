@@ -55,6 +55,7 @@ mod circuit;
 mod connection;
 mod declared;
 mod drain;
+mod era_probe;
 mod establish;
 mod failure;
 mod followed;

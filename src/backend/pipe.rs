@@ -221,7 +221,13 @@ impl PipeReply {
 
 impl Drop for PipeReply {
     fn drop(&mut self) {
-        if self.finished || self.pipe.calls.take(self.call.id).is_none() || self.call.give_up() == Sent::No {
+        if self.finished {
+            return;
+        }
+        let entry = self.pipe.calls.take(self.call.id);
+        // The protocol forbids to cancel `initialize`.
+        let may_cancel = entry.is_some_and(|entry| entry.method != method::INITIALIZE);
+        if !may_cancel || self.call.give_up() == Sent::No {
             return;
         }
         let params = RawJson::of(&json!({ "requestId": self.call.id }));

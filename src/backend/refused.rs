@@ -5,6 +5,7 @@
 //! | −32020, a header is wrong | the tools are listed anew | with the headers of the new schema |
 //! | −32022, it speaks other versions, one of them ours | era and version are found out anew | as agreed then |
 //! | −32022, though it lists the version that was used | nothing: another replica may answer | as it was |
+//! | HTTP 200 and an error about its session, which is lost | another session is opened | as it was |
 //!
 //! Servers must refuse so with HTTP 400 (MCP 2026-07-28, basic/transports/streamable-http, server validation;
 //! basic/versioning). The same code with any other status may be a tool's own, and what it ran is not known.
@@ -16,6 +17,7 @@ use tokio::time::timeout;
 use crate::protocol::{RawJson, Revision, Routed, code, method};
 
 use super::connection::Connection;
+use super::http::is_about_lost_session;
 use super::verdict::code_of;
 use super::{Backend, Call};
 
@@ -26,6 +28,8 @@ pub enum Remedy {
     Tools,
     /// It was found out anew what the server speaks.
     Version,
+    /// Another session was opened in the place of a lost one.
+    Session,
 }
 
 /// What a refusal calls for.
@@ -33,6 +37,8 @@ pub enum Remedy {
 pub(super) enum Refused {
     /// Another list of tools; tells when there is one.
     List(watch::Receiver<u64>),
+    /// Another session, if the present one is lost: only the backend knows.
+    Reopen,
     /// Another handshake.
     Agree,
     /// Nothing but another attempt.
@@ -63,6 +69,10 @@ impl Call {
             Some(code::UNSUPPORTED_VERSION) if is_unread => {
                 version_refused(error, self.lease.connection().revision())
             }
+            // Other refusals were examined before.
+            _ if self.status() == Some(StatusCode::OK) && is_about_lost_session(error) => {
+                Some(Refused::Reopen)
+            }
             _ => None,
         };
     }
@@ -82,6 +92,8 @@ impl Call {
                 let is_listed = timeout(patience, listed.changed()).await.is_ok_and(|told| told.is_ok());
                 is_listed.then_some(Remedy::Tools)
             }
+            // Needed whether or not there is leave to send the request again.
+            Refused::Reopen => self.lease.connection().reopen_if_lost().await.then_some(Remedy::Session),
             // Leave comes first: a handshake is made with each.
             _ if !self.backend.take_retry() => None,
             Refused::Agree => {
@@ -125,6 +137,7 @@ mod tests {
             None => "nothing",
             Some(Refused::Ask) => "ask",
             Some(Refused::Agree) => "agree",
+            Some(Refused::Reopen) => "reopen",
             Some(Refused::List(_)) => "list",
         }
     }

@@ -111,9 +111,11 @@ impl Signals {
         self.changed.notified().await;
     }
 
-    /// Says that the backend forgot the session, and that another one was opened.
+    /// Says that the backend forgot the session, and that another one was opened. It may have been replaced by another
+    /// version of itself, so its lists are fetched again.
     pub(super) fn renew(&self) {
         self.renewed.notify_one();
+        self.changed.notify_one();
     }
 
     /// Waits until there is another session.

@@ -6,21 +6,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION};
-use http::{HeaderMap, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use url::Url;
 
-use crate::protocol::{SseEvent, SseParser};
+use crate::protocol::{Pieces, SseEvent, SseParser};
 
 use super::call_ref::CallRef;
-use super::http::{describe, fixed_headers, is_event_stream, library};
+use super::http::{
+    OriginClient, Response, Target, discard_rest, fixed_headers, has_lost_session, is_event_stream,
+    within_origin,
+};
 use super::oauth::{self, Authorizer};
 use super::pipe::{Frame, Pipe};
 use super::signals::Signals;
 use super::wire::counted;
-use super::{Failure, MAX_MESSAGE_BYTES, RemoteSettings};
+use super::{Failure, FailureKind, MAX_MESSAGE_BYTES, RemoteSettings};
 
 /// POSTs under way at a time.
 const POSTS: usize = 16;
@@ -33,10 +35,13 @@ pub(super) async fn connect(
     is_interactive: bool,
     limit: Duration,
 ) -> Result<Pipe, Failure> {
-    let client = library(limit)?;
-    let headers = fixed_headers(&remote.headers)?;
+    let sender = Sender {
+        client: OriginClient::new(&remote.url, limit)?,
+        headers: fixed_headers(&remote.headers)?,
+        authorizer,
+    };
     let opening = async {
-        let mut stream = open(&client, &remote.url, &headers, authorizer.as_ref()).await?;
+        let mut stream = open(&sender, &remote.url).await?;
         let endpoint = stream.endpoint(&remote.url).await?;
         Ok((stream, endpoint))
     };
@@ -45,9 +50,39 @@ pub(super) async fn connect(
         Err(Failure::unavailable(format!("no `endpoint` event in {}", humantime::format_duration(limit))))
     })?;
     let (pipe, frames) = Pipe::new(Signals::new(backend), is_interactive);
+    let poster = Arc::new(Poster { sender, endpoint: Target::new(endpoint)?, limit });
     tokio::spawn(read_stream(stream, pipe.clone()));
-    tokio::spawn(post_frames(Poster { client, endpoint, headers, authorizer, limit }, frames, pipe.clone()));
+    tokio::spawn(post_frames(poster, frames, pipe.clone()));
     Ok(pipe)
+}
+
+/// Sends requests of one connection: the one that opens the stream, and each POST.
+struct Sender {
+    client: OriginClient,
+    headers: HeaderMap,
+    authorizer: Option<Arc<Authorizer>>,
+}
+
+impl Sender {
+    async fn send(
+        &self,
+        target: &Target,
+        method: Method,
+        accept: Option<HeaderValue>,
+        body: Pieces,
+    ) -> Result<Response, Failure> {
+        let (method, accept, body) = (&method, &accept, &body);
+        let attempt = |token: Option<HeaderValue>| async move {
+            let headers = || {
+                let mut headers = self.headers.clone();
+                let own = [(ACCEPT, accept), (AUTHORIZATION, &token)];
+                headers.extend(own.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+                headers
+            };
+            self.client.send(target, method, headers, body).await
+        };
+        oauth::send(self.authorizer.as_ref(), attempt).await
+    }
 }
 
 struct Stream {
@@ -55,15 +90,10 @@ struct Stream {
     parser: SseParser,
 }
 
-async fn open(
-    client: &Client,
-    url: &Url,
-    headers: &HeaderMap,
-    authorizer: Option<&Arc<Authorizer>>,
-) -> Result<Stream, Failure> {
-    let mut headers = headers.clone();
-    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-    let response = transmit(authorizer, || client.get(url.clone()).headers(headers.clone())).await?;
+async fn open(sender: &Sender, url: &Url) -> Result<Stream, Failure> {
+    let accept = HeaderValue::from_static("text/event-stream");
+    let target = Target::new(url.clone())?;
+    let response = sender.send(&target, Method::GET, Some(accept), Pieces::default()).await?;
     if !response.status().is_success() {
         return Err(Failure::unavailable(format!(
             "the backend answered HTTP {}: is the URL right?",
@@ -76,18 +106,6 @@ async fn open(
     Ok(Stream { response, parser: SseParser::new(MAX_MESSAGE_BYTES) })
 }
 
-async fn transmit(
-    authorizer: Option<&Arc<Authorizer>>,
-    request: impl Fn() -> RequestBuilder,
-) -> Result<Response, Failure> {
-    let attempt = async |token: Option<HeaderValue>| {
-        let authorized =
-            token.into_iter().fold(request(), |request, token| request.header(AUTHORIZATION, token));
-        authorized.send().await.map_err(|error| describe(&error))
-    };
-    oauth::send(authorizer, attempt).await
-}
-
 impl Stream {
     async fn next(&mut self) -> Result<SseEvent, Failure> {
         loop {
@@ -96,7 +114,7 @@ impl Stream {
             {
                 return Ok(event);
             }
-            match self.response.chunk().await.map_err(|error| describe(&error))? {
+            match self.response.chunk().await? {
                 Some(chunk) => self.parser.push(&chunk),
                 None => return Err(Failure::unavailable("the backend closed the event stream")),
             }
@@ -118,7 +136,7 @@ fn resolve(stream_url: &Url, endpoint: &str) -> Result<Url, Failure> {
     let url = stream_url
         .join(endpoint.trim())
         .map_err(|error| Failure::unavailable(format!("the `endpoint` event names no URL: {error}")))?;
-    if url.origin() != stream_url.origin() {
+    if !within_origin(stream_url, &url) {
         return Err(Failure::unavailable("the `endpoint` event names another origin, which is refused"));
     }
     Ok(url)
@@ -144,17 +162,14 @@ async fn read_stream(mut stream: Stream, pipe: Pipe) {
     pipe.lose(&reason);
 }
 
-#[derive(Clone)]
 struct Poster {
-    client: Client,
-    endpoint: Url,
-    headers: HeaderMap,
-    authorizer: Option<Arc<Authorizer>>,
+    sender: Sender,
+    endpoint: Target,
     limit: Duration,
 }
 
 /// Requests are POSTed side by side; what has an order to keep (notifications, answers) is awaited.
-async fn post_frames(poster: Poster, mut frames: mpsc::Receiver<Frame>, pipe: Pipe) {
+async fn post_frames(poster: Arc<Poster>, mut frames: mpsc::Receiver<Frame>, pipe: Pipe) {
     let mut posts = JoinSet::new();
     loop {
         let frame = tokio::select! {
@@ -168,36 +183,55 @@ async fn post_frames(poster: Poster, mut frames: mpsc::Receiver<Frame>, pipe: Pi
         while posts.try_join_next().is_some() {}
         match frame.call {
             Some(call) => {
-                posts.spawn(deliver(poster.clone(), frame.text, call, pipe.clone()));
+                posts.spawn(deliver(Arc::clone(&poster), frame.text, call, pipe.clone()));
             }
             None => {
-                let _ = poster.post(frame.text).await;
+                let _ = poster.post(frame.text, 0).await;
             }
         }
     }
 }
 
-async fn deliver(poster: Poster, text: Bytes, call: CallRef, pipe: Pipe) {
+async fn deliver(poster: Arc<Poster>, text: Bytes, call: CallRef, pipe: Pipe) {
     if !call.start() {
         return;
     }
-    if let Err(failure) = poster.post(text).await {
-        pipe.fail(call.id, failure);
+    match poster.post(text, call.id).await {
+        Ok(()) => {}
+        Err(failure) if failure.kind == FailureKind::Lost && failure.sent == super::Sent::No => {
+            let reason = failure.message.clone();
+            pipe.fail(call.id, failure);
+            pipe.lose(&reason);
+        }
+        Err(failure) => pipe.fail(call.id, failure),
     }
 }
 
 impl Poster {
-    async fn post(&self, text: Bytes) -> Result<(), Failure> {
-        let request =
-            || self.client.post(self.endpoint.clone()).headers(self.headers.clone()).body(text.clone());
-        let sending = transmit(self.authorizer.as_ref(), request);
-        let sent = tokio::time::timeout(self.limit, sending).await;
-        let response = sent.map_err(|_| Failure::timeout(super::Sent::Maybe, self.limit))??;
-        if response.status().is_success() {
-            return Ok(());
-        }
-        let status = response.status();
-        Err(Failure::malformed(format!("the backend answered HTTP {status}")).with_status(status.as_u16()))
+    /// POSTs one message, request `id` if it is one.
+    ///
+    /// # Errors
+    /// The backend did not take it. It was lost unsent if the backend has forgotten what the stream belongs to.
+    async fn post(&self, text: Bytes, id: u64) -> Result<(), Failure> {
+        let posting = async {
+            let sending = self.sender.send(&self.endpoint, Method::POST, None, text.into());
+            let mut response = sending.await?;
+            let status = response.status();
+            if status.is_success() {
+                discard_rest(&mut response).await;
+                return Ok(());
+            }
+            if status.is_client_error() && has_lost_session(&mut response, id).await {
+                return Err(Failure::lost(
+                    super::Sent::No,
+                    "the backend forgot the session of its event stream",
+                ));
+            }
+            Err(Failure::malformed(format!("the backend answered HTTP {status}"))
+                .with_status(status.as_u16()))
+        };
+        let posted = tokio::time::timeout(self.limit, posting).await;
+        posted.unwrap_or_else(|_| Err(Failure::timeout(super::Sent::Maybe, self.limit)))
     }
 }
 

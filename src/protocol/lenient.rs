@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 use super::envelope::{Malformed, Message, Part, Response, Wire, parse};
 use super::id::{MAX_SAFE, whole};
 use super::json::closing_quote;
+use super::json_texts::json_texts;
 use super::{Id, Object, RawJson, code, guard};
 
 /// One message, or why there is none.
@@ -36,8 +37,8 @@ pub fn each_message(text: &Bytes, mut take: impl FnMut(Read)) {
     }
 }
 
-/// The same for a whole body. Around messages that stand on lines of their own, other lines mean nothing, as they mean
-/// nothing on a pipe.
+/// The same for a whole body. Around messages that begin lines, other text means nothing, as it means nothing on a
+/// pipe.
 pub fn each_in_body(text: &Bytes, mut take: impl FnMut(Read)) {
     let mut refused = None;
     let mut has_message = false;
@@ -51,6 +52,18 @@ pub fn each_in_body(text: &Bytes, mut take: impl FnMut(Read)) {
     if has_message {
         return;
     }
+    for part in json_texts(text) {
+        each_message(&part, |message| {
+            if let Ok(message) = message {
+                has_message = true;
+                take(Ok(message));
+            }
+        });
+    }
+    if has_message {
+        return;
+    }
+    // One that is no JSON by the letter may be a message all the same.
     for line in text.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| line.len() < text.len()) {
         each_message(&text.slice_ref(line), |message| {
             if let Ok(message) = message {

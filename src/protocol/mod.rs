@@ -12,6 +12,7 @@ mod guard;
 mod headers;
 mod id;
 mod json;
+mod json_texts;
 mod lenient;
 mod log_level;
 mod meta;

@@ -10,27 +10,31 @@ use url::Url;
 
 use super::super::oauth::Head;
 use super::super::{Failure, FailureKind, Sent};
+use super::decode::Decoder;
 use super::direct::{Direct, DirectBody};
+use super::origin::Place;
 use crate::protocol::Pieces;
 
 /// How the gateway names itself.
 pub(super) const AGENT: &str = concat!("switchyard/", env!("CARGO_PKG_VERSION"));
 
-/// Sends requests to one URL; no connection is shared with another backend.
+/// Sends requests to one origin; no connection is shared with another backend.
 #[derive(Debug)]
 pub(super) enum Client {
     /// Plain HTTP.
     Direct(Direct),
     /// TLS, proxies, credentials in the URL.
-    Library(reqwest::Client, Url),
+    Library(reqwest::Client),
 }
 
 /// A response whose body is still to be read.
-pub(super) struct Response {
+pub(in super::super) struct Response {
     status: StatusCode,
     headers: HeaderMap,
     /// None once it was taken.
     body: Option<Body>,
+    /// Of a body that is compressed.
+    decoder: Option<Box<Decoder>>,
 }
 
 /// What is read of a response, part by part.
@@ -45,57 +49,80 @@ impl Client {
     pub(super) fn new(url: &Url, connect: Duration) -> Result<Self, Failure> {
         match Direct::to(url, connect) {
             Some(direct) => Ok(Self::Direct(direct)),
-            None => Ok(Self::Library(library(connect)?, url.clone())),
+            None => Ok(Self::Library(library(connect)?)),
         }
     }
 
-    /// Sends a request and waits for the head of its response.
+    /// Sends a request to `place` and waits for the head of its response.
     pub(super) async fn send(
         &self,
+        place: &Place,
         method: Method,
         headers: HeaderMap,
         body: Pieces,
     ) -> Result<Response, Failure> {
         match self {
             Self::Direct(direct) => {
-                let (head, body) = direct.send(method, headers, body).await?.into_parts();
-                Ok(Response {
-                    status: head.status,
-                    headers: head.headers,
-                    body: Some(Body::Direct(Box::new(body))),
-                })
+                let sending = direct.send(place.uri.clone(), method, headers, body);
+                let (head, body) = sending.await?.into_parts();
+                Response::new(head, Body::Direct(Box::new(body)))
             }
-            Self::Library(client, url) => {
-                let request = client.request(method, url.clone()).headers(headers).body(body.join());
+            Self::Library(client) => {
+                let request = client.request(method, place.url.clone()).headers(headers).body(body.join());
                 let response = request.send().await.map_err(|error| describe(&error))?;
                 let (head, body) = http::Response::from(response).into_parts();
-                let body = Some(Body::Library(body));
-                Ok(Response { status: head.status, headers: head.headers, body })
+                Response::new(head, Body::Library(body))
             }
         }
     }
 }
 
 impl Response {
-    pub(super) fn status(&self) -> StatusCode {
+    fn new(head: http::response::Parts, body: Body) -> Result<Self, Failure> {
+        let decoder = Decoder::for_response(&head.headers)?;
+        Ok(Self { status: head.status, headers: head.headers, body: Some(body), decoder })
+    }
+
+    pub(in super::super) fn status(&self) -> StatusCode {
         self.status
     }
 
-    pub(super) fn headers(&self) -> &HeaderMap {
+    pub(in super::super) fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
     /// The next part of the body; `None` at its end. Cancel-safe.
-    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        match &mut self.body {
-            Some(body) => body.chunk().await,
-            None => Ok(None),
+    pub(in super::super) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        match (&mut self.body, &mut self.decoder) {
+            (Some(body), None) => body.chunk().await,
+            (body, Some(decoder)) => decoded(body.as_mut(), decoder).await,
+            (None, None) => Ok(None),
         }
     }
 
     /// What was not read yet.
     pub(super) fn take_body(&mut self) -> Option<Body> {
         self.body.take()
+    }
+}
+
+/// The next decoded part; `None` at the end. Cancel-safe.
+async fn decoded(mut body: Option<&mut Body>, decoder: &mut Decoder) -> Result<Option<Bytes>, Failure> {
+    loop {
+        // A little input can yield much output without a wait: other tasks get their turn.
+        tokio::task::coop::consume_budget().await;
+        if let Some(part) = decoder.pull()? {
+            return Ok(Some(part));
+        }
+        let chunk = match &mut body {
+            Some(body) => body.chunk().await?,
+            None => None,
+        };
+        match chunk {
+            Some(chunk) => decoder.push(chunk),
+            None if decoder.end() => return Ok(None),
+            None => {}
+        }
     }
 }
 

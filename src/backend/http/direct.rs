@@ -21,10 +21,9 @@ use super::link::{Broken, Link};
 use crate::protocol::Pieces;
 use crate::threads;
 
-/// Sends requests to one URL.
+/// Sends requests to one origin.
 pub(super) struct Direct {
     url: Url,
-    target: Uri,
     host: HeaderValue,
     limit: Duration,
     idle: Arc<Idle>,
@@ -54,15 +53,15 @@ impl Direct {
         if !is_plain || is_proxied() {
             return None;
         }
-        let target = url[Position::BeforePath..Position::AfterQuery].parse().ok()?;
         let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).ok()?;
-        Some(Self { url: url.clone(), target, host, limit, idle: Arc::new(Idle::new()) })
+        Some(Self { url: url.clone(), host, limit, idle: Arc::new(Idle::new()) })
     }
 
-    /// Sends a request. One that a link, kept for too long, did not take is sent on another; what may have
+    /// Sends a request to `target`, a path and its query. One that a link, kept for too long, did not take is sent on another; what may have
     /// been read is never sent again.
     pub(super) async fn send(
         &self,
+        target: Uri,
         method: Method,
         mut headers: HeaderMap,
         body: Pieces,
@@ -70,7 +69,7 @@ impl Direct {
         headers.insert(HOST, self.host.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         let mut request = Request::new(Full::new(body));
-        (*request.method_mut(), *request.uri_mut()) = (method, self.target.clone());
+        (*request.method_mut(), *request.uri_mut()) = (method, target);
         *request.headers_mut() = headers;
         loop {
             let (mut link, is_new) = match self.idle.take() {

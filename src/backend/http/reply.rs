@@ -19,6 +19,7 @@ use super::super::{Failure, FailureKind, MAX_MESSAGE_BYTES, Sent};
 use super::HttpConnection;
 use super::cancel::CancelGuard;
 use super::client::Response;
+use super::rest::discard_rest;
 use super::resume::Resume;
 use super::status::refusal;
 
@@ -85,6 +86,13 @@ impl HttpReply {
         self.guard.connection.post_answer(text);
     }
 
+    /// Reads the body of a refusal; it is judged as before when the reply is read.
+    pub(super) async fn refusal_text(&mut self) -> Bytes {
+        let text = read_refusal(&mut self.response).await;
+        self.body = Body::Refusal(BytesMut::from(&text[..]));
+        text
+    }
+
     /// Drops the reply without cancelling: the backend did not take the request.
     pub(super) fn forget(mut self) {
         self.guard.disarm();
@@ -94,7 +102,7 @@ impl HttpReply {
     pub(in super::super) async fn next(&mut self) -> WireEvent {
         loop {
             if let Some(event) = self.pending.pop_front() {
-                if matches!(event, WireEvent::Answer(_) | WireEvent::Failed(_)) {
+                if is_last(&event) {
                     self.over(&event);
                 }
                 return event;
@@ -231,7 +239,7 @@ impl HttpReply {
             Body::Json(text, held) => {
                 let text = std::mem::take(held).keep(std::mem::take(text).finish());
                 self.read(&text);
-                if self.pending.is_empty() {
+                if !self.pending.iter().any(is_last) {
                     self.fail(Failure::malformed("the backend answered without an answer to the request"));
                 }
             }
@@ -310,7 +318,7 @@ impl HttpReply {
 }
 
 /// The JSON-RPC error that a body is.
-fn error_in(text: &Bytes) -> Option<protocol::Response> {
+pub(super) fn error_in(text: &Bytes) -> Option<protocol::Response> {
     let mut found = None;
     protocol::each_in_body(text, |message| {
         if let Ok(Message::Response(response)) = message
@@ -322,10 +330,28 @@ fn error_in(text: &Bytes) -> Option<protocol::Response> {
     found
 }
 
+fn is_last(event: &WireEvent) -> bool {
+    matches!(event, WireEvent::Answer(_) | WireEvent::Failed(_))
+}
+
 /// Neither side is to blame, so the breaker learns nothing.
 fn no_room() -> Failure {
     let message = "the answer is dropped: the gateway holds as much of large messages as it may";
     Failure::new(FailureKind::Busy, Sent::Maybe, message)
+}
+
+/// The body of a refusal, as much of it as counts.
+pub(super) async fn read_refusal(response: &mut Response) -> Bytes {
+    let mut text = BytesMut::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        text.extend_from_slice(&chunk);
+        if text.len() > REFUSAL_BYTES {
+            break;
+        }
+    }
+    discard_rest(response).await;
+    text.truncate(REFUSAL_BYTES);
+    text.freeze()
 }
 
 /// The next event beside the stream. Cancel-safe.

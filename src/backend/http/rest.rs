@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::client::Body;
+use super::client::{Body, Response};
 
 /// A server that leaves its response open has its connection closed.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -42,6 +42,13 @@ impl Rests {
         if Pin::new(&mut rest).poll(&mut asleep).is_pending() {
             tokio::spawn(rest);
         }
+    }
+}
+
+/// The same for a response that nothing was read of.
+pub(in super::super) async fn discard_rest(response: &mut Response) {
+    if let Some(mut body) = response.take_body() {
+        end(&mut body).await;
     }
 }
 

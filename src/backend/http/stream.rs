@@ -14,7 +14,8 @@ use super::super::reopen::Reopen;
 use super::super::wire::WireEvent;
 use super::super::{Failure, MAX_MESSAGE_BYTES};
 use super::HttpConnection;
-use super::reply::{answer, is_event_stream};
+use super::lost_session::{self, SessionVerdict};
+use super::reply::{answer, is_event_stream, read_refusal};
 
 /// Longest wait for the stream of a session to open before its first call.
 const OPENING: Duration = Duration::from_millis(250);
@@ -60,8 +61,12 @@ async fn follow_get(
     let hop = connection.hop.load_full();
     let mut response = connection.get(None).await?;
     match response.status() {
-        StatusCode::NOT_FOUND if was_open && hop.session().is_some() => {
-            return connection.renew(&hop).await.map(|()| Round::Renewed);
+        status if status.is_client_error() && was_open && hop.session().is_some() => {
+            let text = read_refusal(&mut response).await;
+            if lost_session::judge(status, &text, 0) == SessionVerdict::Lost {
+                return connection.renew(&hop).await.map(|()| Round::Renewed);
+            }
+            return Err(Failure::unavailable(format!("the backend answered HTTP {status} without events")));
         }
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND => return Ok(Round::NotOffered),
         status if !status.is_success() || !is_event_stream(response.headers()) => {
@@ -97,6 +102,7 @@ fn is_about_a_call(name: &str) -> bool {
     name == method::MESSAGE || name == method::PROGRESS
 }
 
+/// What is no message is skipped.
 fn receive(connection: &Arc<HttpConnection>, text: &Bytes) {
     protocol::each_message(text, |message| match message {
         Ok(message) => take(connection, message),

@@ -36,12 +36,6 @@ pub(in super::super) trait Head {
     fn head(&self) -> (StatusCode, &HeaderMap);
 }
 
-impl Head for reqwest::Response {
-    fn head(&self) -> (StatusCode, &HeaderMap) {
-        (self.status(), self.headers())
-    }
-}
-
 /// Sends a request, with a token if the backend is one that wants them. `attempt` is given the value of
 /// `Authorization`, and called again when the backend refused the first.
 ///
