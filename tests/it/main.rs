@@ -11,6 +11,7 @@ mod ids;
 mod isolation;
 mod oauth;
 mod odd;
+mod odd_transports;
 mod param_headers;
 mod plan;
 mod processes;

@@ -1,6 +1,7 @@
 //! An MCP server over standard input and output that answers with the very bytes it was sent.
 //!
-//! `raw_stdio legacy` speaks 2025-11-25, `raw_stdio modern` 2026-07-28. Its tools: `echo` answers with
+//! `raw_stdio legacy` speaks 2025-11-25, `raw_stdio modern` 2026-07-28, `raw_stdio silent` the former without an answer to
+//! a method that it does not know. Its tools: `echo` answers with
 //! the arguments, and with the text of all parameters; `noise` does so twice among other lines; `swap` answers each second call first, progress
 //! before the answer; `fail` fails with the arguments as the error's data; `hang` never answers;
 //! `cancelled` tells which requests hang and which of them were cancelled; `pid` tells who answers; `note`
@@ -46,6 +47,7 @@ struct Cancelled<'a> {
 #[derive(Default)]
 struct Server {
     is_modern: bool,
+    is_silent: bool,
     /// How it spells ids and progress tokens.
     spelling: Option<String>,
     /// The messages of a call that waits for the next to be answered first.
@@ -56,9 +58,10 @@ struct Server {
 }
 
 fn main() {
-    let is_modern = std::env::args().nth(1).as_deref() == Some("modern");
+    let era = std::env::args().nth(1).unwrap_or_default();
+    let (is_modern, is_silent) = (era == "modern", era == "silent");
     let spelling = std::env::args().nth(2);
-    let mut server = Server { is_modern, spelling, ..Server::default() };
+    let mut server = Server { is_modern, is_silent, spelling, ..Server::default() };
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         let Ok(request) = serde_json::from_str::<Request<'_>>(&line) else { continue };
@@ -95,6 +98,7 @@ impl Server {
                 r#""result":{}"#.to_owned()
             }
             ("tools/call", _) => return self.call(id, request.params?),
+            _ if self.is_silent => return None,
             _ => r#""error":{"code":-32601,"message":"method not found"}"#.to_owned(),
         };
         Some(message(&self.spelt(id), &outcome))

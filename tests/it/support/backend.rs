@@ -35,6 +35,8 @@ pub(crate) enum Speaks {
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) verb: Method,
+    /// With the query.
+    pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) message: Message,
     /// Counts from 0.
@@ -53,6 +55,12 @@ pub(crate) enum Answer {
     Challenge(u16, String),
     /// Any status, with a header.
     Headed(u16, (&'static str, &'static str)),
+    /// Any status, headers and body.
+    Whole(u16, Vec<(&'static str, String)>, Bytes),
+    /// An event stream, as it is written.
+    Stream(Receiver<String>),
+    /// The same, with a cookie.
+    CookieStream(String, Receiver<String>),
     /// Whole messages as events, until the sender is dropped.
     Events(Receiver<String>),
     /// The end of the connection.
@@ -148,6 +156,16 @@ impl RawBackend {
         format!("  {name}: {{ url: \"{}\", {settings} }}\n", self.url)
     }
 
+    /// Its address without a path.
+    pub(crate) fn origin(&self) -> &str {
+        self.url.trim_end_matches("/mcp")
+    }
+
+    /// Every HTTP request so far.
+    pub(crate) fn requests(&self) -> Vec<Asked> {
+        self.asked.lock().clone()
+    }
+
     /// Every message with this method so far.
     pub(crate) fn asked(&self, method: &str) -> Vec<Asked> {
         self.asked.lock().iter().filter(|asked| asked.message.method == method).cloned().collect()
@@ -186,7 +204,8 @@ impl Peer {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let message = Message::parse(&body).unwrap_or_default();
-        let asked = Asked { verb: parts.method, headers: parts.headers, message, connection };
+        let path = parts.uri.to_string();
+        let asked = Asked { verb: parts.method, path, headers: parts.headers, message, connection };
         self.asked.lock().push(asked.clone());
         let mut answer = (self.script)(&asked).unwrap_or(Answer::Ordinary);
         while let Answer::Later(later) = answer {
@@ -208,6 +227,19 @@ impl Peer {
             Answer::Headed(status, (name, value)) => {
                 let mut response = respond(status, "application/json", Body::of(String::new()));
                 response.headers_mut().insert(name, value.parse().unwrap());
+                response
+            }
+            Answer::Whole(status, headers, body) => {
+                let mut response = respond(status, "application/json", Body::Whole(Some(body)));
+                for (name, value) in headers {
+                    response.headers_mut().insert(name, value.parse().unwrap());
+                }
+                response
+            }
+            Answer::Stream(text) => respond(200, "text/event-stream", Body::Stream(text)),
+            Answer::CookieStream(cookie, text) => {
+                let mut response = respond(200, "text/event-stream", Body::Stream(text));
+                response.headers_mut().insert("set-cookie", cookie.parse().unwrap());
                 response
             }
             Answer::Events(events) => respond(200, "text/event-stream", Body::Events(events)),
@@ -251,6 +283,7 @@ fn respond(status: u16, content_type: &str, body: Body) -> Response<Body> {
 enum Body {
     Whole(Option<Bytes>),
     Events(Receiver<String>),
+    Stream(Receiver<String>),
 }
 
 impl Body {
@@ -270,6 +303,7 @@ impl hyper::body::Body for Body {
         let frame = |text: Bytes| Ok(Frame::data(text));
         match self.get_mut() {
             Self::Whole(text) => Poll::Ready(text.take().map(frame)),
+            Self::Stream(text) => text.poll_recv(cx).map(|text| text.map(|text| frame(text.into()))),
             Self::Events(events) => {
                 events.poll_recv(cx).map(|event| event.map(|text| frame(event_of(&text))))
             }
