@@ -58,7 +58,7 @@ async fn an_answer_that_cannot_be_read_fails_its_call_at_once() {
         let id = asked.message.id.as_deref()?;
         let (events, stream) = mpsc::channel(8);
         events
-            .try_send(format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"x\":NaN}}}}\n\n"))
+            .try_send(format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"x\":oops}}}}\n\n"))
             .unwrap();
         (asked.message.method == "tools/call").then(|| {
             keep.try_send(events).unwrap();
