@@ -14,14 +14,17 @@ class Backend:
 
     maker: str
     eras: str
+    # Whether its watched resource is in no list, as that of the Rust SDK's example server is.
+    hides_watched: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.maker}-{self.eras}"
+        return f"{self.maker}-{self.eras}" + ("-unlisted" if self.hides_watched else "")
 
 
 OWN = tuple(Backend("own", eras) for eras in ("both", "legacy", "modern"))
 PYTHON = (Backend("python", "both"), Backend("python", "legacy"))
+UNLISTED = (Backend("own", "both", True), Backend("own", "legacy", True))
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,13 @@ class ClientCell:
 
 # "crowd" is the reference under an empty prefix beside a second backend with names of its own and a dead one.
 WAYS = ("direct", "http", "http-crowd", "stdio", "stdio-crowd")
+# In a crowd the second backend lists a resource of the same name.
+ALONE = ("direct", "http", "stdio")
 QUICK = {
     f"{LEGACY}/own-both/direct", f"{MODERN}/own-both/direct",
     f"{LEGACY}/own-both/http-crowd", f"{MODERN}/own-both/http-crowd",
     f"{MODERN}/own-legacy/http", f"{LEGACY}/own-modern/stdio",
+    f"{LEGACY}/own-legacy-unlisted/http", f"{LEGACY}/own-both-unlisted/stdio",
     f"{LEGACY}/as-client", f"{MODERN}/as-client",
 }
 
@@ -64,6 +70,8 @@ def speaks(backend: Backend, revision: str) -> bool:
 
 def matrix() -> list[Cell | ClientCell]:
     server = [Cell(revision, backend, way) for backend, revision, way in product(OWN + PYTHON, REVISIONS, WAYS)]
+    # Only clients of the legacy era are asked by the suite to watch a resource.
+    server += [Cell(LEGACY, backend, way) for backend, way in product(UNLISTED, ALONE)]
     # Without a gateway between them, a client and a server of different eras have nothing to say to each other.
     server = [cell for cell in server if cell.way != "direct" or speaks(cell.backend, cell.revision)]
     return server + [ClientCell(revision) for revision in REVISIONS]

@@ -19,7 +19,8 @@ where the two are of different eras, before the same server with both eras switc
 SERVER_TABLE = """
 ## As a server
 
-`own` is the fixture in `tests/conformance/fixture`, `python` the example server of the Python SDK {python}.
+`own` is the fixture in `tests/conformance/fixture` (*unlisted*: the resource that can be watched is in no list), `python` the
+example server of the Python SDK {python}.
 *crowd*: the backend under an empty prefix, a second one beside it, and a dead one.
 
 | client | backend | reached by | direct | through Switchyard | checks | not scored |

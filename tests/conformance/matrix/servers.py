@@ -21,15 +21,20 @@ class Programs:
     logs: Path
 
 
+def own_command(programs: Programs, backend: Backend) -> list:
+    hidden = ["--hide-watched"] if backend.hides_watched else []
+    return [programs.fixture, "--era", backend.eras, *hidden]
+
+
 def http_command(programs: Programs, backend: Backend, port: int) -> list:
     if backend.maker == "own":
-        return [programs.fixture, "--era", backend.eras, "--port", port]
+        return [*own_command(programs, backend), "--port", port]
     return [programs.python[backend.eras] / "bin/mcp-everything-server", "--port", port]
 
 
 def stdio_command(programs: Programs, backend: Backend) -> list:
     if backend.maker == "own":
-        return [programs.fixture, "--era", backend.eras, "--stdio"]
+        return [*own_command(programs, backend), "--stdio"]
     return [programs.python[backend.eras] / "bin/python", "-c", PYTHON_STDIO]
 
 
