@@ -15,12 +15,13 @@ pub(super) struct Instructions<'a> {
 
 /// The texts under one heading per backend; `None` when no backend says anything. When they are too
 /// long together the longest are cut, so that no backend silences another.
+///
+/// The only backend that says anything needs no heading where its names have no prefix: no name of the model's refers to it.
 pub(super) fn merge(all: &[Instructions<'_>]) -> Option<String> {
-    let said: Vec<(String, &str)> = all
-        .iter()
-        .filter(|one| !one.text.trim().is_empty())
-        .map(|one| (heading(one), one.text.trim()))
-        .collect();
+    let spoken: Vec<&Instructions<'_>> = all.iter().filter(|one| !one.text.trim().is_empty()).collect();
+    let is_verbatim = matches!(spoken.as_slice(), [one] if one.prefix.is_empty());
+    let heading = |one: &Instructions<'_>| if is_verbatim { String::new() } else { heading(one) };
+    let said: Vec<(String, &str)> = spoken.iter().map(|one| (heading(one), one.text.trim())).collect();
     let headings: usize = said.iter().map(|(heading, _)| heading.len() + CUT.len() + 2).sum();
     let lengths = said.iter().map(|(_, text)| text.len()).collect();
     let share = fair_share(lengths, MAX_INSTRUCTIONS.saturating_sub(headings));
@@ -76,6 +77,16 @@ mod tests {
             "# crm (names begin with `crm__`)\n\nAsk for an id.\n\n# search (names begin with `search__`)\n\nBe brief."
         );
         assert_eq!(merge(&[of("api", "")]), None);
+    }
+
+    #[test]
+    fn a_single_voice_without_a_prefix_needs_no_heading() {
+        let plain = |backend, text| Instructions { prefix: "", ..of(backend, text) };
+        assert_eq!(merge(&[plain("crm", "Ask."), of("api", "")]).unwrap(), "Ask.");
+        assert_eq!(
+            merge(&[plain("crm", "Ask."), plain("api", "Tell.")]).unwrap(),
+            "# crm\n\nAsk.\n\n# api\n\nTell."
+        );
     }
 
     #[test]
