@@ -16,6 +16,7 @@
 //! | [`telemetry`] | what do operators see? | nothing |
 //! | [`budget`] | how much may be held in memory? | resilience |
 //! | [`files`] | how is a file written that nobody else may read? | nothing |
+//! | [`printable`] | how is foreign text shown to a person? | nothing |
 //! | [`sealing`] | how is something sealed that comes back? | nothing |
 //! | [`threads`] | which thread serves a client's connection? | nothing |
 //! | [`units`] | how are durations written? | nothing |
@@ -76,6 +77,7 @@ pub mod config;
 pub mod demo;
 pub mod files;
 pub mod gateway;
+pub mod printable;
 pub mod protocol;
 pub mod resilience;
 pub mod router;

@@ -121,7 +121,7 @@ impl HttpConnection {
         limit: Duration,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            client: OriginClient::new(&remote.url, limit)?,
+            client: OriginClient::new(remote, limit)?,
             target: Target::new(remote.url.clone())?,
             origin: remote.url.origin().ascii_serialization(),
             headers: headers::fixed(&remote.headers)?,

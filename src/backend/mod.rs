@@ -36,6 +36,7 @@
 //! | `sse.rs` | how does HTTP+SSE work? |
 //! | `http.rs` | how does Streamable HTTP work? |
 //! | `oauth/` | how does the gateway get leave from an authorization server? |
+//! | `tls.rs` | whom does TLS trust, and why did it refuse? |
 //! | `tools.rs` | what did the operator set for single tools? |
 //! | `circuit.rs` | how does its circuit stand? |
 //! | `state.rs`, `status.rs` | how is the backend now, and what do operators see of it? |
@@ -99,6 +100,7 @@ mod stdio;
 mod subscribe;
 mod supervisor;
 mod task;
+mod tls;
 mod tools;
 mod verdict;
 mod watched;
@@ -119,6 +121,7 @@ pub use refused::Remedy;
 pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
 pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};
 pub use state::{Snapshot, State};
+pub use tls::TlsSettings;
 pub use tools::{ToolSettings, ToolTimeoutSettings};
 pub use watched::{TaskTold, Updated, Visited};
 pub use wire::Beside;

@@ -12,7 +12,7 @@ use url::{Position, Url};
 use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings, RetrySettings};
 use crate::units;
 
-use super::{ConnectionSettings, OAuthSettings, ToolSettings};
+use super::{ConnectionSettings, OAuthSettings, TlsSettings, ToolSettings};
 
 /// One backend, fully resolved: defaults applied, references replaced, combinations checked.
 #[derive(Debug, Clone)]
@@ -139,6 +139,8 @@ pub struct RemoteSettings {
     pub headers: BTreeMap<String, SecretString>,
     /// How to get leave from an authorization server; `None` to take a refusal as it is.
     pub auth: Option<OAuthSettings>,
+    /// Whom to trust, beside the system's authorities.
+    pub tls: TlsSettings,
 }
 
 /// Deadlines of one backend.

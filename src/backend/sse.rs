@@ -36,7 +36,7 @@ pub(super) async fn connect(
     limit: Duration,
 ) -> Result<Pipe, Failure> {
     let sender = Sender {
-        client: OriginClient::new(&remote.url, limit)?,
+        client: OriginClient::new(remote, limit)?,
         headers: fixed_headers(&remote.headers)?,
         authorizer,
     };

@@ -3,7 +3,7 @@
 //! Clients send all tools with each request to the model, and one that the API does not accept makes
 //! it refuse the request: every other tool is lost with it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -54,6 +54,7 @@ pub fn lint(tool: &RawJson, qualified: &str, namer: &Namer) -> Vec<Finding> {
         Some(Value::Object(root)) => findings.root(&root),
         _ => findings.refused("`inputSchema` is no object, or nested too deep to be read".to_owned()),
     }
+    findings.formats(tool);
     let tokens = tokens::of_tool(tool);
     if tokens > MANY_TOKENS {
         findings.advice(format!("the definition takes about {tokens} tokens of every conversation"));
@@ -94,6 +95,16 @@ impl Findings {
             self.advice("there is no description: a model cannot know when to use it".to_owned());
         } else if text.len() > LONG_DESCRIPTION {
             self.advice(format!("the description has {} bytes; some clients cut it", text.len()));
+        }
+    }
+
+    fn formats(&mut self, tool: &RawJson) {
+        let unknown = unknown_formats(tool);
+        if !unknown.is_empty() {
+            let listed = unknown.iter().map(|format| format!("{format:?}")).collect::<Vec<_>>().join(", ");
+            self.advice(format!(
+                "its schemas have a `format` that JSON Schema does not define: {listed}; some clients warn of each"
+            ));
         }
     }
 
@@ -142,6 +153,51 @@ impl Findings {
             if is_root { self.refused(message) } else { self.advice(message) }
         }
     }
+}
+
+/// The formats that JSON Schema defines, and those of OpenAPI that validators know too.
+const FORMATS: [&str; 28] = [
+    "date-time",
+    "date",
+    "time",
+    "duration",
+    "email",
+    "idn-email",
+    "hostname",
+    "idn-hostname",
+    "ipv4",
+    "ipv6",
+    "uri",
+    "uri-reference",
+    "iri",
+    "iri-reference",
+    "uuid",
+    "uri-template",
+    "json-pointer",
+    "relative-json-pointer",
+    "regex",
+    "url",
+    "int32",
+    "int64",
+    "float",
+    "double",
+    "byte",
+    "binary",
+    "password",
+    "iso-date-time",
+];
+
+/// The formats in the tool's schemas that no client knows, such as Rust's `uint32`.
+fn unknown_formats(tool: &RawJson) -> BTreeSet<String> {
+    let mut unknown = BTreeSet::new();
+    for key in ["inputSchema", "outputSchema"] {
+        let Some(schema) = tool.get(key).and_then(|schema| schema.to::<Value>()) else { continue };
+        walk(&schema, "", 1, &mut |members, _, _| {
+            let format = members.get("format").and_then(Value::as_str);
+            unknown.extend(format.filter(|format| !FORMATS.contains(format)).map(str::to_owned));
+        });
+    }
+    unknown
 }
 
 fn is_property_name(name: &str) -> bool {
@@ -236,6 +292,19 @@ mod tests {
         assert_eq!(reference("https://example.com/x").len(), 1);
         assert_eq!(reference("#nowhere").len(), 1);
         assert_eq!(refused(json!({"type": "object", "properties": {"a b": {}, "ok.name-1": {}}})).len(), 1);
+    }
+
+    #[test]
+    fn formats_that_no_client_knows_get_advice_once_for_a_tool() {
+        let tool = json!({"name": "t", "description": "Does it.",
+            "inputSchema": {"type": "object", "properties": {
+                "a": {"type": "integer", "format": "uint32"}, "b": {"type": "integer", "format": "uint32"},
+                "format": {"type": "string", "format": "date"}}},
+            "outputSchema": {"type": "object", "properties": {"a": {"items": {"format": "uint"}}}}});
+        let findings = lint(&RawJson::of(&tool), "b__t", &Namer::new(&CatalogSettings::default()));
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].severity, Severity::Advice);
+        assert!(findings[0].message.contains(r#""uint", "uint32""#), "{}", findings[0].message);
     }
 
     #[test]

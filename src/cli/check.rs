@@ -11,7 +11,8 @@ use serde_json::json;
 
 use crate::backend::Snapshot;
 use crate::catalog::{Catalog, Namer, Severity, lint};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Problem};
+use crate::printable::line;
 use crate::router::{BackendStatus, Status};
 
 use super::output::{print, print_json, report_failure, table};
@@ -35,8 +36,33 @@ struct Report {
     #[serde(flatten)]
     status: Status,
     findings: Vec<ToolFinding>,
+    notes: Vec<Note>,
     /// Whether nothing stands in the way of serving.
     ok: bool,
+}
+
+/// What the file's author should know although nothing is wrong.
+#[derive(Debug, Serialize)]
+struct Note {
+    line: usize,
+    column: usize,
+    message: String,
+    suggestion: Option<String>,
+}
+
+fn notes(config: &Config) -> Vec<Note> {
+    let note = |note: &Problem| Note {
+        line: note.line,
+        column: note.column,
+        message: note.message.clone(),
+        suggestion: note.suggestion.clone(),
+    };
+    config.notes.iter().map(note).collect()
+}
+
+/// One line for each note.
+fn notes_text(config: &Config) -> String {
+    config.notes.iter().map(|note| format!("note: {}\n", line(&note.to_string()))).collect()
 }
 
 /// What a model's API, Claude's above all, would trip over.
@@ -62,30 +88,33 @@ async fn check(config: Config, options: &Options) -> anyhow::Result<ExitCode> {
     let file = config.path.display().to_string();
     if options.offline {
         if options.json {
-            print_json(&json!({ "ok": true, "file": file, "backends": config.backends.len() }))?;
+            let backends = config.backends.len();
+            print_json(&json!({ "ok": true, "file": file, "backends": backends, "notes": notes(&config) }))?;
         } else {
-            print(&format!("{file} is right: {} backends (not reached)\n", config.backends.len()))?;
+            let told = notes_text(&config);
+            print(&format!("{file} is right: {} backends (not reached)\n{told}", config.backends.len()))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
+    let told = notes_text(&config);
     let report = reach_all(config).await?;
     if options.json {
         print_json(&json!(report))?;
     } else {
-        print(&render(&file, &report))?;
+        print(&format!("{}{told}", render(&file, &report)))?;
     }
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn reach_all(config: Config) -> anyhow::Result<Report> {
-    let namer = Namer::new(&config.catalog);
+    let (namer, notes) = (Namer::new(&config.catalog), notes(&config));
     let gateway = reach::start(config, REACH, "reaching backends …").await?;
     let status = gateway.router().status();
     let findings = findings(&gateway.router().catalog(), &namer);
     gateway.stop().await;
     let ok = status.backends.iter().all(|backend| backend.snapshot.state == "ready")
         && findings.iter().all(|finding| finding.severity != "refused");
-    Ok(Report { status, findings, ok })
+    Ok(Report { status, findings, notes, ok })
 }
 
 fn findings(catalog: &Catalog, namer: &Namer) -> Vec<ToolFinding> {
@@ -123,10 +152,11 @@ fn render(file: &str, report: &Report) -> String {
     let mut text = format!("{file}\n\n{}", table(&rows));
     text.push_str(&shared_why(&report.status.backends));
     for warning in &report.status.warnings {
-        text.push_str(&format!("\nwarning: {warning}"));
+        text.push_str(&format!("\nwarning: {}", line(warning)));
     }
     for finding in &report.findings {
-        text.push_str(&format!("\n{}: {}: {}", finding.severity, finding.tool, finding.message));
+        let (tool, message) = (line(&finding.tool), line(&finding.message));
+        text.push_str(&format!("\n{}: {tool}: {message}", finding.severity));
     }
     let tokens: usize = report.status.backends.iter().map(|backend| backend.tokens).sum();
     let tools: usize = report.status.backends.iter().map(|backend| backend.tools).sum();

@@ -9,8 +9,9 @@ use clap::Args;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::backend::{Authorizer, Backend, State};
+use crate::backend::{Authorizer, Backend, OAuthError, State};
 use crate::config::Config;
+use crate::printable::line;
 use crate::router::Principal;
 
 use super::callback::Listener;
@@ -81,7 +82,7 @@ async fn needed(backend: &Backend, options: &Options) -> anyhow::Result<Option<A
         && !authorizer.waits_for_a_person()
         && !options.again
     {
-        bail!("{name} does not ask for a connection: {reason}");
+        bail!("{name} does not ask for a connection: {}", line(&reason));
     }
     if let Some(principal) = &options.principal {
         let personal = backend.authorizer_of(principal).await;
@@ -100,8 +101,8 @@ async fn connect(authorizer: &Authorizer, options: &Options) -> anyhow::Result<(
     };
     let listener = Listener::bind(authorizer.callback_port()).await?;
     let pending =
-        authorizer.begin(&listener.url()).await.with_context(|| format!("cannot connect {name}"))?;
-    say(&format!("To let Switchyard use {name}, open this page of {}:\n", pending.issuer()));
+        authorizer.begin(&listener.url()).await.map_err(|error| not_begun(error, name, &options.name))?;
+    say(&format!("To let Switchyard use {name}, open this page of {}:\n", line(pending.issuer())));
     print(&format!("{}\n", pending.url()))?;
     if !options.no_browser {
         open(pending.url());
@@ -112,6 +113,19 @@ async fn connect(authorizer: &Authorizer, options: &Options) -> anyhow::Result<(
     authorizer.finish(pending, callback).await.with_context(|| format!("{name} is not connected"))?;
     say(&format!("{name} is connected; a running gateway notices by itself"));
     Ok(())
+}
+
+/// Most servers without an authorization server take a key.
+fn not_begun(error: OAuthError, whom: &str, backend: &str) -> anyhow::Error {
+    let has_none = matches!(error, OAuthError::Unusable(_));
+    let error = anyhow::Error::new(error);
+    match has_none {
+        true => error.context(format!(
+            "cannot connect {whom} (if it takes an API key, write it under `headers` of backend `{backend}` instead, \
+             such as `Authorization: Bearer ${{API_KEY}}`)"
+        )),
+        false => error.context(format!("cannot connect {whom}")),
+    }
 }
 
 /// Shows the page in the person's browser, if there is one. Its address was checked to be one of the web.

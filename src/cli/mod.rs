@@ -13,6 +13,8 @@ mod reach;
 mod schema;
 mod serve;
 mod sockets;
+mod status;
+mod terminal;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -72,6 +74,11 @@ enum Command {
     /// force, which the gateway keeps in `state_dir`; starts what is new or altered to learn its tools. Exits
     /// with 0 if nothing changes, 2 if something does, 1 if the file is wrong or a backend cannot be reached.
     Plan(plan::Options),
+    /// Show how the running gateway and its backends are
+    ///
+    /// Asks the operators' endpoint (`admin.listen`) of the gateway that runs with this configuration. Exits
+    /// with 1 if there is none.
+    Status(status::Options),
     /// List tools (or prompts, resources, templates)
     ///
     /// Asks the gateway that runs with this configuration; if none does, starts the backends for this
@@ -141,6 +148,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve(options) => serve::run(load(&file)?, options).await,
         Command::Check(options) => check::run(&file, &options).await,
         Command::Plan(options) => Ok(plan::run(&file, &options).await),
+        Command::Status(options) => status::run(&file, &options).await,
         Command::List(options) => list::run(&file, &options).await,
         Command::Call(options) => call::run(&file, &options).await,
         Command::Connect(options) => connect::run(load(&file)?, &options).await,

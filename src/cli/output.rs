@@ -6,13 +6,19 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value, json};
 
 use crate::config::Problems;
+use crate::printable;
 use crate::telemetry::{self, LogFormat};
 
 /// For what was said before a result to be written before it.
 const IN_ORDER: Duration = Duration::from_secs(1);
 
-/// Writes a result. A reader that went away (`| head`) is no failure.
+/// Writes a result for people.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    print_raw(&printable::lines(text))
+}
+
+/// Writes a result as it is: for what programs read. A reader that went away (`| head`) is no failure.
+pub(super) fn print_raw(text: &str) -> io::Result<()> {
     telemetry::flush(IN_ORDER);
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -23,7 +29,7 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 
 /// Writes a value as indented JSON and a line end.
 pub(super) fn print_json(value: &serde_json::Value) -> io::Result<()> {
-    print(&format!("{value:#}\n"))
+    print_raw(&printable::json(&format!("{value:#}\n")))
 }
 
 /// Writes to standard output why a command that prints JSON has no result.
@@ -36,7 +42,7 @@ pub(super) fn report_failure(error: &anyhow::Error) -> io::Result<()> {
 
 /// Writes something for people. It is lost where standard error takes nothing.
 pub(super) fn say(text: &str) {
-    telemetry::say(&format!("{text}\n"));
+    telemetry::say(&format!("{}\n", printable::lines(text)));
 }
 
 /// Writes what went wrong and what was behind it.
@@ -89,7 +95,7 @@ impl Progress {
 
     pub(super) fn show(&self, text: &str) {
         if self.is_shown {
-            telemetry::say(&format!("\r\x1b[2K{text}"));
+            telemetry::say(&format!("\r\x1b[2K{}", printable::line(text)));
         }
     }
 
@@ -98,8 +104,10 @@ impl Progress {
     }
 }
 
-/// A table with columns as wide as they need to be.
+/// A table with columns as wide as they need to be, each row on one line.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<_>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable::line(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let widths: Vec<usize> = (0..columns)
         .map(|at| {
@@ -107,7 +115,7 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
         })
         .collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text.push_str(format!("  {}", cells.join("  ")).trim_end());
@@ -124,5 +132,6 @@ mod tests {
     fn columns_line_up_and_lines_do_not_trail() {
         let rows = [vec!["a".into(), "bbb".into()], vec!["cc".into(), String::new()]];
         assert_eq!(table(&rows), "  a   bbb\n  cc\n");
+        assert_eq!(table(&[vec!["a\nb".into(), "c".into()]]), "  a\\nb  c\n");
     }
 }

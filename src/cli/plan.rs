@@ -13,6 +13,7 @@ use crate::backend::TransportSettings;
 use crate::catalog::{Catalog, KeptListing, Source, load};
 use crate::config::{self, BackendConfig, Change, Config, Diff, Problems};
 use crate::gateway::applied;
+use crate::printable::line;
 use crate::router::Member;
 
 use super::output::{failure, print, print_json, report_failure};
@@ -205,12 +206,12 @@ fn text(plan: &Plan) -> String {
         lines.push(format!("{mark} backend {name}: {what}"));
     }
     lines.extend(
-        unknown.iter().map(|(name, why)| format!("? backend {name}: its tools are not known: {why}")),
+        unknown.iter().map(|(name, why)| format!("? backend {name}: its tools are not known: {}", line(why))),
     );
     if diff.is_reordered {
         lines.push("~ backends come in another order".to_owned());
     }
-    lines.extend(tools.iter().map(ToString::to_string));
+    lines.extend(tools.iter().map(|tool| line(&tool.to_string()).into_owned()));
     lines.extend(diff.settings.iter().map(|key| format!("~ {key}: in force at once")));
     lines.extend(diff.needs_restart.iter().map(|key| format!("! {key}: in force at the next start only")));
     let delta = after.1.cast_signed() - before.1.cast_signed();

@@ -10,7 +10,7 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::backend::{BackendSettings, RemoteSettings, State, TransportSettings};
+use crate::backend::{BackendSettings, RemoteSettings, State, TlsSettings, TransportSettings};
 use crate::catalog::ExposureSettings;
 use crate::config::{self, BackendConfig, Config};
 use crate::gateway::{Gateway, Keep, guard_backends};
@@ -22,6 +22,8 @@ use super::output::{Progress, say};
 
 /// Longest wait for backends that are started for one command.
 const START: Duration = Duration::from_secs(60);
+/// Longest call through a gateway that runs.
+const LONGEST_CALL: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Target {
@@ -81,10 +83,18 @@ async fn mirror(mut config: Config, url: &Url, token: Option<&SecretString>) -> 
         let value = SecretString::from(format!("Bearer {}", token.expose_secret()));
         BTreeMap::from([("Authorization".to_owned(), value)])
     });
-    let remote = RemoteSettings { url: url.clone(), headers: headers.unwrap_or_default(), auth: None };
+    let remote = RemoteSettings {
+        url: url.clone(),
+        headers: headers.unwrap_or_default(),
+        auth: None,
+        tls: TlsSettings::default(),
+    };
     let name = "gateway";
+    let mut settings = BackendSettings::new(name, TransportSettings::Http { remote, process: None });
+    // The gateway that is asked knows how long a call may take.
+    (settings.timeouts.call, settings.timeouts.total) = (LONGEST_CALL, LONGEST_CALL);
     config.backends = vec![BackendConfig {
-        settings: BackendSettings::new(name, TransportSettings::Http { remote, process: None }),
+        settings,
         exposure: ExposureSettings { backend: name.to_owned(), ..ExposureSettings::default() },
         identity: String::new(),
         revision: String::new(),

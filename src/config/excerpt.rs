@@ -30,8 +30,14 @@ impl<'a> Text<'a> {
         Self { text, secrets }
     }
 
-    /// A finding with the line it is about.
-    pub(crate) fn problem(&self, finding: Finding) -> Problem {
+    /// Findings in the order of the file, each once, with the line it is about.
+    pub(crate) fn problems(&self, mut findings: Vec<Finding>) -> Vec<Problem> {
+        findings.sort_by_key(|finding| finding.span);
+        findings.dedup();
+        findings.into_iter().map(|finding| self.problem(finding)).collect()
+    }
+
+    fn problem(&self, finding: Finding) -> Problem {
         Problem {
             line: finding.span.line,
             column: finding.span.column,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{ConnectionSettings, OAuthSettings, TimeoutSettings, ToolSettings};
+use crate::backend::{ConnectionSettings, OAuthSettings, TimeoutSettings, TlsSettings, ToolSettings};
 use crate::catalog::CatalogSettings;
 use crate::resilience::{BreakerSettings, ConcurrencySettings, RestartSettings, RetrySettings};
 use crate::server::{AdminSettings, ClientSettings, ServerSettings};
@@ -90,6 +90,8 @@ pub(crate) struct BackendSection {
     /// Headers sent to `url` with every request.
     #[schemars(with = "BTreeMap<String, Text>")]
     pub(crate) headers: BTreeMap<String, String>,
+    /// TLS towards `url`, where the system's own authorities do not fit.
+    pub(crate) tls: TlsSettings,
     /// How to get leave from an authorization server (OAuth), where the defaults do not fit.
     pub(crate) auth: OAuthSettings,
     /// Leave this backend out.

@@ -124,6 +124,82 @@ fn a_pasted_block_of_mcp_json_runs_with_its_secrets_hidden() {
 }
 
 #[test]
+fn what_other_clients_write_is_read_as_they_mean_it_and_noted() {
+    let config = valid("pasted_clients.yaml");
+    let names = config.backends.iter().map(|b| b.settings.name.as_str());
+    let all = ["windsurf", "gemini", "cline", "roo", "fastmcp", "opencode", "copilot"];
+    assert_eq!(names.collect::<Vec<_>>(), all, "all but `off`");
+    let remote = |name| backend(&config, name).settings.transport.remote().unwrap();
+    for name in ["windsurf", "gemini", "roo", "fastmcp"] {
+        assert_eq!(remote(name).url.as_str(), "https://mcp.example.com/mcp");
+    }
+    assert_eq!(remote("windsurf").headers["Authorization"].expose_secret(), "Bearer s3cr3t-token");
+    assert_eq!(backend(&config, "windsurf").exposure.hide, ["drop_table"]);
+    assert_eq!(backend(&config, "gemini").exposure.expose, ["find", "list"]);
+    assert_eq!(backend(&config, "gemini").settings.timeouts.call.as_secs(), 30);
+    let TransportSettings::Stdio(process) = &backend(&config, "opencode").settings.transport else {
+        panic!("opencode is launched");
+    };
+    assert_eq!(
+        (process.command.as_str(), process.args.as_slice()),
+        ("npx", &["-y".into(), "server".into()][..])
+    );
+    assert_eq!(process.env["A"].expose_secret(), "17h");
+    let notes = config.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    for told in
+        ["7:", "`serverUrl` of backend `windsurf` is read as `url`", "`trust`", "`autoApprove`", "comment"]
+    {
+        assert!(notes.contains(told), "{told}: {notes}");
+    }
+    assert!(!notes.contains(SECRET), "{notes}");
+}
+
+#[test]
+fn a_whole_file_pasted_under_backends_is_unwrapped() {
+    let config = valid("pasted_under_backends.yaml");
+    let names = config.backends.iter().map(|b| b.settings.name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["one", "two", "three", "four"]);
+    assert_eq!(config.notes.iter().map(|note| note.line).collect::<Vec<_>>(), [2, 5, 8]);
+}
+
+#[test]
+fn certificates_are_read_from_their_file_which_is_watched_and_part_of_the_revision() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.yaml");
+    let pem = std::fs::read_to_string(Path::new(ROOT).join("tests/config/ca.pem")).unwrap();
+    std::fs::write(folder.path().join("ca.pem"), &pem).unwrap();
+    let read = || {
+        let text = "backends: { a: { url: \"https://a.example/\", tls: { ca: ca.pem } } }";
+        parse(&path, text, &environment).unwrap_or_else(|problems| panic!("{problems}"))
+    };
+    let (first, remote) = (read(), backend(&read(), "a").settings.transport.remote().unwrap().tls.clone());
+    assert!(remote.ca.unwrap().contains("BEGIN CERTIFICATE"));
+    assert_eq!(first.files, [folder.path().join("ca.pem")]);
+    std::fs::write(folder.path().join("ca.pem"), format!("{pem}\n{pem}")).unwrap();
+    assert_eq!(Diff::between(&first, &read()).change_of("a"), Some(Change::Altered));
+    let inline = format!(
+        "backends: {{ a: {{ url: \"https://a.example/\", tls: {{ ca: {} }} }} }}",
+        serde_json::json!(pem)
+    );
+    assert!(parse(&path, &inline, &environment).unwrap().files.is_empty());
+}
+
+#[test]
+fn hosts_that_match_nothing_are_noted() {
+    let text =
+        "server: { allowed_hosts: [\"*.example\", ok.example], allowed_origins: [ok.example] }\nbackends: {}";
+    let config = parse(Path::new("gateway.yaml"), text, &environment).unwrap();
+    let notes: Vec<_> = config.notes.iter().map(|note| (note.line, note.message.as_str())).collect();
+    assert_eq!(
+        notes,
+        [
+            (1, "an entry of `server.allowed_hosts` matches nothing"),
+            (1, "an entry of `server.allowed_origins` matches nothing")
+        ]
+    );
+}
+
+#[test]
 fn defaults_lie_under_what_a_backend_says_itself() {
     let config = valid("defaults.yaml");
     let (own, plain) = (backend(&config, "own"), backend(&config, "plain"));

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+mod ca;
 mod check;
 mod diff;
 mod excerpt;
 mod file;
 mod normalise;
+mod pasted;
 mod place;
 mod problem;
 mod references;
@@ -21,6 +23,7 @@ mod rule;
 mod schema;
 mod secrets;
 mod tree;
+mod unresolved;
 mod watch;
 mod wording;
 mod yaml;
@@ -70,6 +73,8 @@ pub struct Config {
     pub path: PathBuf,
     /// Every other file that was read for it, as `${file:…}` named them; absolute.
     pub files: Vec<PathBuf>,
+    /// What the file's author should know although nothing is wrong.
+    pub notes: Vec<Problem>,
     /// The file's text.
     pub text: SecretString,
     free_ports: BTreeMap<String, u16>,
@@ -90,6 +95,7 @@ impl Config {
             names_state_dir: false,
             path: path.to_owned(),
             files: Vec::new(),
+            notes: Vec::new(),
             text: SecretString::from(""),
             free_ports: BTreeMap::new(),
         }
@@ -174,19 +180,24 @@ fn read(
     env: &dyn Fn(&str) -> Option<String>,
     ports: BTreeMap<String, u16>,
 ) -> Result<Config, Problems> {
-    let root =
-        yaml::parse(text).map_err(|finding| Problems::new(path, &Text::unread(text), vec![finding]))?;
+    let mut notes = Vec::new();
+    let root = match yaml::parse(text) {
+        Ok(root) if !pasted::has_comments(&root) => root,
+        Ok(root) => pasted::relaxed(text, &mut notes).unwrap_or(root),
+        Err(finding) => pasted::relaxed(text, &mut notes)
+            .ok_or_else(|| Problems::new(path, &Text::unread(text), vec![finding]))?,
+    };
     let shown = Text::new(text, &root);
     let directory = resolve::directory(path);
     let mut sources = Sources { env, directory: &directory, ports, listeners: Vec::new(), files: Vec::new() };
     let mut findings = Vec::new();
-    let root = checked(root, &mut sources, &mut findings);
+    let root = checked(root, &mut sources, &mut findings, &mut notes);
     if !findings.is_empty() {
         let (files, log_format) = (sources.files, log_format(&root));
         return Err(Problems { files, log_format, ..Problems::new(path, &shown, findings) });
     }
     resolve::config(&root, path, sources)
-        .map(|config| Config { text: text.into(), ..config })
+        .map(|config| Config { text: text.into(), notes: shown.problems(notes), ..config })
         .map_err(|message| Problems::new(path, &shown, vec![Finding::new(root.span, message)]))
 }
 
@@ -196,17 +207,26 @@ fn log_format(root: &Node) -> LogFormat {
     if format == Some("json") { LogFormat::Json } else { LogFormat::Text }
 }
 
-/// Applies references and defaults to `root`, collecting everything wrong on the way.
-fn checked(mut root: Node, sources: &mut Sources<'_>, findings: &mut Vec<Finding>) -> Node {
+/// Applies references and defaults to `root`, collecting everything wrong or worth a note on the way.
+fn checked(
+    mut root: Node,
+    sources: &mut Sources<'_>,
+    findings: &mut Vec<Finding>,
+    notes: &mut Vec<Finding>,
+) -> Node {
     normalise::repeated_keys(&root, findings);
+    pasted::sections(&mut root, notes);
     normalise::sections(&mut root, findings);
+    pasted::backends(&mut root, findings, notes);
     normalise::disabled(&mut root);
     references::resolve(&mut root, sources, findings);
     normalise::disabled(&mut root);
     normalise::texts(&mut root);
+    ca::read(&mut root, sources, findings);
     schema::check(&root, findings);
     normalise::apply_defaults(&mut root);
     check::all(&root, findings);
+    check::notes(&root, notes);
     root
 }
 

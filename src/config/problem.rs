@@ -9,6 +9,10 @@ use super::excerpt::Text;
 use super::tree::Span;
 use crate::telemetry::LogFormat;
 
+/// What to do where there is no configuration file.
+const WITHOUT_FILE: &str = "name another file with --config, or begin with one that holds `backends: { name: { command: … } }`; \
+     a `.mcp.json` is one too";
+
 /// Everything wrong with one configuration file; nothing was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems {
@@ -68,12 +72,9 @@ impl Finding {
 }
 
 impl Problems {
-    pub(crate) fn new(path: &Path, text: &Text<'_>, mut findings: Vec<Finding>) -> Self {
-        findings.sort_by_key(|finding| finding.span);
-        findings.dedup();
-        let problems = findings.into_iter().map(|finding| text.problem(finding));
+    pub(crate) fn new(path: &Path, text: &Text<'_>, findings: Vec<Finding>) -> Self {
         let (files, log_format) = (Vec::new(), LogFormat::default());
-        Self { path: path.to_owned(), problems: problems.collect(), files, log_format }
+        Self { path: path.to_owned(), problems: text.problems(findings), files, log_format }
     }
 
     /// A file that could not be read at all.
@@ -83,7 +84,7 @@ impl Problems {
             column: 0,
             message: format!("cannot be read: {error}"),
             excerpt: None,
-            suggestion: None,
+            suggestion: (error.kind() == std::io::ErrorKind::NotFound).then(|| WITHOUT_FILE.to_owned()),
         };
         let (files, log_format) = (Vec::new(), LogFormat::default());
         Self { path: path.to_owned(), problems: vec![problem], files, log_format }
@@ -106,6 +107,20 @@ impl fmt::Display for Problems {
         match self.problems.len() {
             1 => f.write_str("1 problem; nothing was started"),
             count => write!(f, "{count} problems; nothing was started"),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    /// One line: place, message, suggestion.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "{}:{}: ", self.line, self.column)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; {suggestion}"),
+            None => Ok(()),
         }
     }
 }

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::problem::Finding;
-use super::tree::{Kind, Node, Origin, Span};
+use super::tree::{Kind, Node, Origin};
+use super::unresolved::Unresolved;
 use super::yaml;
 
 /// Largest file taken in by `${file:/path}`, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
+/// Deepest nesting of references in defaults and paths.
+const MAX_DEPTH: usize = 8;
 
 /// Where references are looked up.
 pub(crate) struct Sources<'a> {
@@ -58,7 +61,7 @@ fn replace(node: &mut Node, backend: Option<&str>, sources: &mut Sources<'_>, fi
             }
         }
         Kind::Scalar(Value::String(text), spelled) if text.contains("${") => {
-            match expand(text, backend, sources) {
+            match expand(text, backend, sources, 0) {
                 Ok(expanded) => {
                     if expanded.referenced {
                         node.origin = Origin::Referenced;
@@ -101,7 +104,16 @@ struct Expanded {
     whole: bool,
 }
 
-fn expand(text: &str, backend: Option<&str>, sources: &mut Sources<'_>) -> Result<Expanded, Unresolved> {
+/// Replaces the references in `text`, and those in their defaults and paths: `${DIR:-${HOME}/x}`.
+fn expand(
+    text: &str,
+    backend: Option<&str>,
+    sources: &mut Sources<'_>,
+    depth: usize,
+) -> Result<Expanded, Unresolved> {
+    if depth > MAX_DEPTH {
+        return Err(Unresolved::TooDeep);
+    }
     let (mut out, mut rest) = (String::new(), text);
     let (mut referenced, mut whole) = (false, false);
     while let Some(at) = rest.find("${") {
@@ -113,9 +125,9 @@ fn expand(text: &str, backend: Option<&str>, sources: &mut Sources<'_>) -> Resul
             rest = inside;
             continue;
         }
-        let end = inside.find('}').ok_or(Unresolved::Unclosed)?;
+        let end = closing_brace(inside).ok_or(Unresolved::Unclosed)?;
         out.push_str(&rest[..at]);
-        out.push_str(&look_up(&inside[..end], backend, sources)?);
+        out.push_str(&look_up(&inside[..end], backend, sources, depth)?);
         referenced = true;
         whole = rest.len() == text.len() && at == 0 && end + 1 == inside.len();
         rest = &inside[end + 1..];
@@ -124,11 +136,31 @@ fn expand(text: &str, backend: Option<&str>, sources: &mut Sources<'_>) -> Resul
     Ok(Expanded { text: out, referenced, whole })
 }
 
-fn look_up(reference: &str, backend: Option<&str>, sources: &mut Sources<'_>) -> Result<String, Unresolved> {
+/// The `}` that ends the reference whose inside `text` begins with.
+fn closing_brace(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' if at > 0 && text.as_bytes().get(at - 1) == Some(&b'$') => open += 1,
+            b'}' if open == 0 => return Some(at),
+            b'}' => open -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn look_up(
+    reference: &str,
+    backend: Option<&str>,
+    sources: &mut Sources<'_>,
+    depth: usize,
+) -> Result<String, Unresolved> {
     if let Some(path) = reference.strip_prefix("file:") {
-        let file = sources.directory.join(path);
+        let path = expand(path, backend, sources, depth + 1)?.text;
+        let file = sources.directory.join(&path);
         sources.files.push(file.clone());
-        return read_file(&file).map_err(|reason| Unresolved::File(path.to_owned(), reason));
+        return read_file(&file).map_err(|reason| Unresolved::File(path, reason));
     }
     if reference == "free_port" {
         let backend = backend.ok_or(Unresolved::PortOutsideBackend)?;
@@ -138,23 +170,34 @@ fn look_up(reference: &str, backend: Option<&str>, sources: &mut Sources<'_>) ->
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
     };
-    if !is_variable_name(name) {
-        return Err(Unresolved::NotAReference);
-    }
-    match ((sources.env)(name), default) {
+    let Some(variable) = variable_of(name) else {
+        return Err(Unresolved::unknown(name));
+    };
+    match ((sources.env)(variable), default) {
         (Some(value), None) => Ok(value),
         (Some(value), Some(_)) if !value.is_empty() => Ok(value),
-        (_, Some(default)) => Ok(default.to_owned()),
-        (None, None) => Err(Unresolved::Unset(name.to_owned())),
+        (_, Some(default)) => expand(default, backend, sources, depth + 1).map(|expanded| expanded.text),
+        (None, None) => Err(Unresolved::unset(variable)),
     }
 }
 
-fn is_variable_name(name: &str) -> bool {
+/// The environment variable that a reference names: `NAME`, or as editors write it `env:NAME` and `userHome`.
+fn variable_of(name: &str) -> Option<&str> {
+    let name = match name.strip_prefix("env:") {
+        Some(name) => name,
+        None if name == "userHome" => "HOME",
+        None => name,
+    };
+    is_variable_name(name).then_some(name)
+}
+
+pub(super) fn is_variable_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn read_file(path: &Path) -> Result<String, String> {
+/// The text of a file that the configuration names, without the line end after its last line.
+pub(super) fn read_file(path: &Path) -> Result<String, String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() || metadata.len() > MAX_FILE {
         return Err("not a regular file of at most 1 MiB".to_owned());
@@ -178,38 +221,46 @@ impl Sources<'_> {
     }
 }
 
-/// Why a reference could not be replaced.
-enum Unresolved {
-    Unset(String),
-    File(String, String),
-    NoPort(String),
-    PortOutsideBackend,
-    NotAReference,
-    Unclosed,
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
 
-impl Unresolved {
-    fn at(self, span: Span) -> Finding {
-        const LITERAL: &str = "write `$${` for a literal `${`";
-        match self {
-            Self::Unset(name) => {
-                Finding::new(span, format!("environment variable `{name}` is not set"))
-                    .suggest(format!("set it, or give a default: `${{{name}:-default}}`"))
-            }
-            Self::File(path, reason) => {
-                Finding::new(span, format!("cannot read the file `{path}`: {reason}"))
-            }
-            Self::NoPort(reason) => Finding::new(span, format!("no free port: {reason}")),
-            Self::PortOutsideBackend => Finding::new(
-                span,
-                "`${free_port}` has a meaning only inside a backend's entry",
-            )
-            .suggest("use port 0 to listen on a free port"),
-            Self::NotAReference => Finding::new(span, "not a reference: a `${...}` that is none of `${NAME}`, `${NAME:-default}`, `${file:/path}`, `${free_port}`")
-                .suggest(LITERAL),
-            Self::Unclosed => {
-                Finding::new(span, "a `${` without its `}`").suggest(LITERAL)
-            }
+    fn expanded(text: &str) -> Option<String> {
+        let env = |name: &str| match name {
+            "SET" => Some("set".to_owned()),
+            "EMPTY" => Some(String::new()),
+            "HOME" => Some("/home/me".to_owned()),
+            _ => None,
+        };
+        let directory = Path::new("/nowhere");
+        let (listeners, files) = (Vec::new(), Vec::new());
+        let mut sources = Sources { env: &env, directory, ports: BTreeMap::new(), listeners, files };
+        expand(text, None, &mut sources, 0).ok().map(|expanded| expanded.text)
+    }
+
+    #[test]
+    fn a_default_may_hold_references() {
+        for (text, meaning) in [
+            ("${NO:-${HOME}/x}", Some("/home/me/x")),
+            ("${SET:-${NO}/x}", Some("set")),
+            ("a${NO:-${EMPTY:-${SET}!}}b", Some("aset!b")),
+            ("${NO:-${NO}}", None),
+            ("${NO:-a{b}c}", Some("a{bc}")),
+            ("${NO:-$${SET}}", Some("${SET}")),
+            ("${NO:-${SET}", None),
+            ("${NO:-}${SET}", Some("set")),
+            ("${env:SET} ${userHome} ${env:NO:-d}", Some("set /home/me d")),
+        ] {
+            assert_eq!(expanded(text).as_deref(), meaning, "{text}");
         }
+    }
+
+    #[test]
+    fn nesting_has_a_bound() {
+        let nested = |depth: usize| "${NO:-".repeat(depth) + "x" + &"}".repeat(depth);
+        assert_eq!(expanded(&nested(MAX_DEPTH)).as_deref(), Some("x"));
+        assert_eq!(expanded(&nested(MAX_DEPTH + 1)), None);
+        assert_eq!(expanded(&nested(100_000)), None);
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn config(root: &Node, path: &Path, sources: Sources<'_>) -> Result<C
         names_state_dir,
         path: path.to_owned(),
         files: sources.files,
+        notes: Vec::new(),
         text: SecretString::from(""),
         free_ports,
     })
@@ -135,7 +136,12 @@ fn transport(section: &BackendSection, directory: &Path) -> Option<TransportSett
     // Whoever configured what to send is not asked to connect.
     let is_fixed = section.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
     let auth = (!is_fixed).then(|| section.auth.clone());
-    let remote = RemoteSettings { url: Url::parse(url).ok()?, headers: secrets(&section.headers), auth };
+    let remote = RemoteSettings {
+        url: Url::parse(url).ok()?,
+        headers: secrets(&section.headers),
+        auth,
+        tls: section.tls.clone(),
+    };
     Some(match section.kind {
         Some(TransportKind::Sse) => TransportSettings::Sse { remote, process },
         _ => TransportSettings::Http { remote, process },

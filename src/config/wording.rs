@@ -6,6 +6,7 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
+use super::pasted;
 use super::place;
 use super::problem::Finding;
 use super::rule::Rule;
@@ -54,7 +55,7 @@ pub(crate) fn describe(
         ValidationErrorKind::Minimum { .. } | ValidationErrorKind::Maximum { .. } => {
             (bad.refused(), Some(rule.range()))
         }
-        other => (format!("{} breaks `{}`", bad.name, other.keyword()), None),
+        _ => (bad.refused(), rule.description()),
     };
     findings.push(Finding { span, message, suggestion });
 }
@@ -124,6 +125,10 @@ fn unknown_keys(
             continue;
         };
         let message = format!("unknown key `{key}`{}", place::inside(path));
+        if let Some(advice) = pasted::advice(path, entry) {
+            findings.push(Finding::new(entry.span, message).suggest(advice));
+            continue;
+        }
         let suggestion = match nearest(key, &known) {
             Some(near) => format!("did you mean `{near}`?"),
             None => rule
@@ -159,6 +164,10 @@ fn shape(node: &Node) -> &'static str {
 
 /// The candidate most like `word`, if any is like it.
 pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let letters = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
+    if let Some(same) = candidates.iter().find(|candidate| letters(candidate) == letters(word)) {
+        return Some(same);
+    }
     candidates
         .iter()
         .map(|candidate| (strsim::jaro_winkler(word, candidate), *candidate))

@@ -29,12 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Finding> {
 
 fn syntax_problem(text: &str, error: &serde_yaml::Error) -> Finding {
     let span = error.location().map(span).unwrap_or_default();
-    let message = error.without_snippet().to_string();
-    let message = match message.split_once(" at line ") {
-        Some(("", _)) | None => &message,
-        Some((message, _)) if message.starts_with("budget breached") => "too large, or too many aliases",
-        Some((message, _)) => message,
-    };
+    let message = plain_words(error.without_snippet());
     let span = Span { end: span.end.min(text.len()), ..span };
     Finding::new(span, format!("not valid YAML: {message}"))
 }
@@ -47,6 +42,45 @@ fn span(location: serde_yaml::Location) -> Span {
         column: size(location.column()),
         start,
         end: start.saturating_add(location.span().byte_len().map_or(0, size)),
+    }
+}
+
+/// What is wrong with the text; the library's own words are about its types and options.
+fn plain_words(error: &serde_yaml::Error) -> String {
+    use serde_yaml::Error as E;
+    let words = match error {
+        E::AliasError { error, .. } => return plain_words(error.without_snippet()),
+        E::RecursiveReferencesRequireWeakTypes { .. } => "an alias stands inside the value it refers to",
+        E::Budget { .. }
+        | E::AliasReplayLimitExceeded { .. }
+        | E::AliasExpansionLimitExceeded { .. }
+        | E::AliasReplayStackDepthExceeded { .. }
+        | E::AliasReplayCounterOverflow { .. } => "too large, or too many aliases",
+        E::UnknownAnchor { .. } => "an alias (`*name`) without its anchor (`&name`)",
+        E::MultipleDocuments { .. } => "more than one document: take out the `---` between them",
+        E::MergeValueNotMapOrSeqOfMaps { .. } => "`<<` takes a map or a list of maps",
+        E::Eof { .. } => "it ends too early",
+        E::Unexpected { .. }
+        | E::SerdeInvalidType { .. }
+        | E::SerdeInvalidValue { .. }
+        | E::NullIntoString { .. }
+        | E::TaggedScalarCannotDeserializeIntoString { .. }
+        | E::UnexpectedContainerEndWhileReadingKeyNode { .. } => "a key must be plain text",
+        E::UnsupportedTag { .. } | E::InvalidBinaryBase64 { .. } | E::BinaryNotUtf8 { .. } => {
+            "tags such as `!!binary` are not supported"
+        }
+        E::NonFiniteFloat { .. } => "a number must be finite",
+        E::Message { msg, .. } | E::ExternalMessage { msg, .. } => return of_parser(msg),
+        _ => "this cannot be read here",
+    };
+    words.to_owned()
+}
+
+/// The parser's message without the place, which is shown beside it.
+fn of_parser(message: &str) -> String {
+    match message.split_once(" at line ") {
+        Some(("", _)) | None => message.to_owned(),
+        Some((message, _)) => message.to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@
 mod api;
 mod crm;
 mod lifetime;
+mod schemas;
 mod search;
 mod serve;
 mod sse_transport;
@@ -63,8 +64,9 @@ mod tests {
     use super::*;
 
     fn tools() -> Vec<Tool> {
-        let (crm, api) = (crm::Crm::tool_router(), api::Api::tool_router());
-        [crm.list_all(), api.list_all(), search::Search::tool_router().list_all()].concat()
+        let crm = schemas::portable(crm::Crm::tool_router()).list_all();
+        let api = schemas::portable(api::Api::tool_router()).list_all();
+        [crm, api, schemas::portable(search::Search::tool_router()).list_all()].concat()
     }
 
     #[test]
@@ -83,6 +85,14 @@ mod tests {
             let properties = tool.input_schema["properties"].as_object().unwrap();
             let silent = properties.iter().find(|(_, schema)| schema.get("description").is_none());
             assert_eq!(silent, None, "argument of {}", tool.name);
+        }
+    }
+
+    #[test]
+    fn no_schema_has_a_format_that_clients_warn_of() {
+        for tool in tools() {
+            let schemas = serde_json::json!([tool.input_schema, tool.output_schema]).to_string();
+            assert!(!schemas.contains("\"format\":\"u") && !schemas.contains("\"format\":\"i"), "{schemas}");
         }
     }
 

@@ -45,6 +45,7 @@ impl News {
     pub(super) fn new(config: &Config) -> Self {
         let file = std::path::absolute(&config.path).unwrap_or_else(|_| config.path.clone());
         process::config_generation(1);
+        tell_notes(config);
         let (applied_at, needs_restart) = (now(), Vec::new());
         Self(Mutex::new(Told { file, generation: 1, applied_at, needs_restart, refused: None }))
     }
@@ -60,7 +61,8 @@ impl News {
     }
 
     /// A changed configuration is in force.
-    pub(super) fn applied(&self, diff: &Diff, needs_restart: Vec<&'static str>) {
+    pub(super) fn applied(&self, config: &Config, diff: &Diff, needs_restart: Vec<&'static str>) {
+        tell_notes(config);
         let mut told = self.0.lock();
         told.generation += 1;
         told.applied_at = now();
@@ -111,6 +113,14 @@ impl News {
 
     pub(super) fn to_json(&self) -> Value {
         json!(&*self.0.lock())
+    }
+}
+
+/// What the file's author should know although nothing is wrong.
+fn tell_notes(config: &Config) {
+    for note in &config.notes {
+        let place = place(&config.path, note.line, note.column);
+        tracing::warn!(place, note = note.message, suggestion = note.suggestion, "configuration note");
     }
 }
 

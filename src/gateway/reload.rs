@@ -114,7 +114,7 @@ impl Reloader {
         if self.keep == Keep::Catalog {
             applied::note(&self.config, &self.config.state_dir);
         }
-        self.news.applied(&diff, needs_restart);
+        self.news.applied(&self.config, &diff, needs_restart);
     }
 
     /// Replaces the fleet and the catalog.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 
+use super::fields::Printable;
 use super::settings::{LogFormat, LogLevel, LogSettings};
 use super::sink;
 
@@ -43,7 +44,7 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
         .with_env_filter(filter(settings.level, &over)?);
     let begun = match settings.format {
         LogFormat::Text => {
-            let lines = lines.with_ansi(colours()).with_filter_reloading();
+            let lines = lines.with_ansi(colours()).fmt_fields(Printable).with_filter_reloading();
             let handle = lines.reload_handle();
             lines.try_init().map(|()| hold(move |filter| drop(handle.reload(filter))))
         }
@@ -116,13 +117,14 @@ fn filter(level: LogLevel, over: &str) -> Result<EnvFilter, ParseError> {
     Ok(filter.add_directive(format!("{FILE_EVENTS}=warn").parse()?))
 }
 
+/// The verifier of certificates says what it refuses without saying whose it is; the failed connection says both.
 fn directives(level: LogLevel) -> &'static str {
     match level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "warn,switchyard=info",
-        LogLevel::Debug => "warn,switchyard=debug",
-        LogLevel::Trace => "warn,switchyard=trace",
+        LogLevel::Error => "error,rustls_platform_verifier=off",
+        LogLevel::Warn => "warn,rustls_platform_verifier=off",
+        LogLevel::Info => "warn,rustls_platform_verifier=off,switchyard=info",
+        LogLevel::Debug => "warn,rustls_platform_verifier=off,switchyard=debug",
+        LogLevel::Trace => "warn,rustls_platform_verifier=off,switchyard=trace",
     }
 }
 
@@ -141,7 +143,10 @@ mod tests {
         let filter = filter(LogLevel::Trace, "").unwrap();
         let mut directives: Vec<String> = filter.to_string().split(',').map(str::to_owned).collect();
         directives.sort();
-        assert_eq!(directives, ["notify=warn", "switchyard=trace", "warn"]);
+        assert_eq!(
+            directives,
+            ["notify=warn", "rustls_platform_verifier=off", "switchyard=trace", "warn"]
+        );
     }
 
     #[test]
@@ -161,6 +166,36 @@ mod tests {
     fn an_override_that_is_no_filter_is_refused_by_name() {
         let error = LogError::from(filter(LogLevel::Info, "switchyard=loud").unwrap_err());
         assert!(error.to_string().contains("RUST_LOG"), "{error}");
+    }
+
+    #[test]
+    fn a_value_stays_on_its_line_and_is_seen() {
+        #[derive(Clone, Default)]
+        struct Sink(std::sync::Arc<parking_lot::Mutex<Vec<u8>>>);
+        impl io::Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let lines = tracing_subscriber::fmt().fmt_fields(Printable).with_ansi(false);
+        let lines = lines.with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(lines, || {
+            let evil = "a\n\x1b[2J\u{202e}";
+            tracing::info!(backend = "crm", error = %evil, said = evil, "down: {evil}");
+        });
+        let written = String::from_utf8(sink.0.lock().clone()).unwrap();
+        assert_eq!(written.matches('\n').count(), 1, "{written}");
+        assert!(!written.contains(['\x1b', '\u{202e}']), "{written}");
+        assert!(
+            written.contains(r#"down: a\n\u{1b}[2J\u{202e} backend="crm" error=a\n\u{1b}[2J\u{202e}"#),
+            "{written}"
+        );
     }
 
     #[test]

@@ -8,13 +8,14 @@
 //! | `calls.rs` | how did the calls end, and how long did they take? |
 //! | `backends.rs` | how is each backend? |
 //! | `process.rs` | how is the gateway itself? |
+//! | `fields.rs` | how is a field of a log line written for people? |
 //! | `logs.rs` | where do log lines go? |
 //! | `log_limit.rs` | which lines are written about what happens without end? |
 //! | `excerpt.rs` | how is text of a foreign party shown in a line? |
 //! | `sink.rs` | how does a line reach standard error without the caller waiting? |
 //! | `settings.rs` | what can an operator set? |
 //!
-//! The room imports no other; every room may call it. Numbers are recorded through the functions
+//! The room imports no other but `printable`; every room may call it. Numbers are recorded through the functions
 //! and handles here, never through the macros of the `metrics` crate: nothing is installed for
 //! those, so a number recorded with one is lost.
 //!
@@ -23,6 +24,7 @@
 pub mod backends;
 mod calls;
 mod excerpt;
+mod fields;
 mod fresh;
 mod log_limit;
 mod logs;

@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use url::Url;
 
 use super::super::oauth::Head;
-use super::super::{Failure, FailureKind, Sent};
+use super::super::{Failure, FailureKind, Sent, TlsSettings, tls};
 use super::decode::Decoder;
 use super::direct::{Direct, DirectBody};
 use super::origin::Place;
@@ -45,11 +45,11 @@ pub(super) enum Body {
 
 impl Client {
     /// # Errors
-    /// No TLS roots.
-    pub(super) fn new(url: &Url, connect: Duration) -> Result<Self, Failure> {
+    /// No TLS roots, or a `tls.ca` that holds none.
+    pub(super) fn new(url: &Url, tls: &TlsSettings, connect: Duration) -> Result<Self, Failure> {
         match Direct::to(url, connect) {
             Some(direct) => Ok(Self::Direct(direct)),
-            None => Ok(Self::Library(library(connect)?)),
+            None => Ok(Self::Library(library(tls, connect)?)),
         }
     }
 
@@ -155,8 +155,12 @@ impl std::fmt::Debug for Response {
 }
 
 /// One client per backend: no pool is shared with another.
-pub(in super::super) fn library(connect: Duration) -> Result<reqwest::Client, Failure> {
+pub(in super::super) fn library(tls: &TlsSettings, connect: Duration) -> Result<reqwest::Client, Failure> {
+    let own = tls
+        .certificates()
+        .map_err(|_| Failure::unavailable("`tls.ca` holds a certificate that cannot be read"))?;
     reqwest::Client::builder()
+        .tls_certs_merge(own)
         .connect_timeout(connect)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -167,6 +171,9 @@ pub(in super::super) fn library(connect: Duration) -> Result<reqwest::Client, Fa
 
 /// What went wrong, without the URL: it may hold a token.
 pub(in super::super) fn describe(error: &reqwest::Error) -> Failure {
+    if let Some(refused) = tls::explain(error) {
+        return Failure::unavailable(format!("failed to connect: {refused}"));
+    }
     let cause = innermost(error).unwrap_or_else(|| "the request failed".to_owned());
     if error.is_connect() {
         return Failure::unavailable(format!("failed to connect: {cause}"));

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use url::{Position, Url};
 
-use super::super::Failure;
+use super::super::{Failure, RemoteSettings, TlsSettings};
 use super::client::{Client, Response};
 use super::cookies::CookieJar;
 use super::redirect::{self, MAX_REDIRECTS};
@@ -63,17 +63,19 @@ pub(in super::super) struct OriginClient {
     /// Once the backend sent the gateway from http to https.
     upgraded: OnceLock<Client>,
     cookies: CookieJar,
+    tls: TlsSettings,
     connect: Duration,
 }
 
 impl OriginClient {
-    /// A client for the origin of `url`.
+    /// A client for the origin of the endpoint.
     ///
     /// # Errors
     /// No TLS roots.
-    pub(in super::super) fn new(url: &Url, connect: Duration) -> Result<Self, Failure> {
-        let client = Client::new(url, connect)?;
-        Ok(Self { client, upgraded: OnceLock::new(), cookies: CookieJar::default(), connect })
+    pub(in super::super) fn new(remote: &RemoteSettings, connect: Duration) -> Result<Self, Failure> {
+        let client = Client::new(&remote.url, &remote.tls, connect)?;
+        let (upgraded, cookies, tls) = (OnceLock::new(), CookieJar::default(), remote.tls.clone());
+        Ok(Self { client, upgraded, cookies, tls, connect })
     }
 
     /// Forgets what redirects and cookies said: a session begins.
@@ -153,7 +155,7 @@ impl OriginClient {
 
     fn upgraded(&self, url: &Url) -> Result<&Client, Failure> {
         if self.upgraded.get().is_none() {
-            let _ = self.upgraded.set(Client::new(url, self.connect)?);
+            let _ = self.upgraded.set(Client::new(url, &self.tls, self.connect)?);
         }
         Ok(self.upgraded.get().unwrap_or(&self.client))
     }

@@ -279,8 +279,14 @@ impl Authorizer {
         self.settings.grant == GrantType::AuthorizationCode
     }
 
+    /// A server that was refused by none before and names no authorization server may take a key instead.
     pub(super) fn not_connected(&self) -> OAuthError {
-        OAuthError::NotConnected(self.connect.clone())
+        let names_server =
+            self.challenge.lock().as_ref().is_some_and(|header| header.contains("resource_metadata"));
+        match names_server || self.holding.has_token() || !self.is_person() {
+            true => OAuthError::NotConnected(self.connect.clone()),
+            false => OAuthError::NoCredentials(self.connect.clone()),
+        }
     }
 
     fn give_up(&self, error: &OAuthError) -> Failure {

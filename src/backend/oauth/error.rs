@@ -11,6 +11,12 @@ pub enum OAuthError {
     /// A person has to let the gateway in, with the command that is given this.
     #[error("not connected: run `switchyard connect {0}`")]
     NotConnected(String),
+    /// The same at a server that names no authorization server: it may want a key.
+    #[error(
+        "not connected: if the server takes an API key, write it under `headers`, such as \
+         `Authorization: Bearer ${{API_KEY}}`; if it uses OAuth, run `switchyard connect {0}`"
+    )]
+    NoCredentials(String),
     /// A person has to let the gateway do more.
     #[error("the token lacks the scopes `{scopes}`: run `switchyard connect {connect}` to grant them")]
     LacksScopes {
@@ -39,7 +45,7 @@ pub enum OAuthError {
 impl OAuthError {
     /// Whether `switchyard connect` changes it.
     pub fn needs_a_person(&self) -> bool {
-        matches!(self, Self::NotConnected(_) | Self::LacksScopes { .. })
+        matches!(self, Self::NotConnected(_) | Self::NoCredentials(_) | Self::LacksScopes { .. })
     }
 
     /// What went wrong before anything was asked for.

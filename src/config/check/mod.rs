@@ -6,7 +6,9 @@
 mod auth;
 mod durations;
 mod endpoints;
+mod hosts;
 mod names;
+mod tls;
 mod transport;
 
 use super::normalise::WITHOUT_BACKENDS;
@@ -25,10 +27,16 @@ pub(crate) fn all(root: &Node, findings: &mut Vec<Finding>) {
     names::check_clients(root, findings);
     for backend in backends.iter().filter(|backend| backend.value.is_map()) {
         transport::check(backend, findings);
+        tls::check(backend, findings);
         auth::check(backend, findings);
         durations::check(&backend.value, findings);
         durations::check_tools(&backend.value, findings);
     }
+}
+
+/// Reports what is right and yet cannot do what its author wants.
+pub(crate) fn notes(root: &Node, notes: &mut Vec<Finding>) {
+    hosts::check(root, notes);
 }
 
 fn presence(root: &Node, findings: &mut Vec<Finding>) {

@@ -36,7 +36,7 @@ fn legal_name(backend: &Entry) -> Option<Finding> {
         return None;
     }
     let message = format!("`{name}` cannot be the name of a backend");
-    let suggestion = format!("1 to {LONGEST_NAME} letters, digits, `_` and `-`");
+    let suggestion = format!("1 to {LONGEST_NAME} letters, digits, `_` and `-`{}", legal_form(name));
     Some(Finding::new(backend.span, message).suggest(suggestion))
 }
 
@@ -70,6 +70,16 @@ fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}')
         || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The legal name most like `name`, as a proposal.
+fn legal_form(name: &str) -> String {
+    let legal = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let name: String = name.trim().chars().map(legal).take(LONGEST_NAME).collect();
+    match name.trim_matches('_') {
+        "" => String::new(),
+        name => format!(", such as `{name}`"),
+    }
 }
 
 fn legal_prefix(backend: &Entry) -> Option<Finding> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use http::{HeaderName, HeaderValue};
-use url::{Position, Url};
+use url::{ParseError, Position, Url};
 
 use super::super::problem::Finding;
 use super::super::tree::{Entry, Node};
@@ -22,7 +22,7 @@ pub(super) fn check(backend: &Entry, findings: &mut Vec<Finding>) {
             pointless(backend, &["args", "env", "cwd"], "command", findings);
         }
         if !url {
-            pointless(backend, &["headers", "auth"], "url", findings);
+            pointless(backend, &["headers", "auth", "tls"], "url", findings);
         }
         findings.extend(contradiction(backend, command, url));
     }
@@ -73,6 +73,7 @@ fn bad_url(key: &str, node: &Node, backend: &Entry) -> Option<Finding> {
     let reason = match Url::parse(known(node)?) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => return None,
         Ok(_) => "is neither `http` nor `https`".to_owned(),
+        Err(ParseError::RelativeUrlWithoutBase) => "does not begin with `https://` or `http://`".to_owned(),
         Err(error) => format!("is not a URL: {error}"),
     };
     Some(

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use self::inventory::Inventory;
 use super::{
     lifetime,
+    schemas::portable,
     serve::{self, Answer},
 };
 
@@ -78,7 +79,7 @@ pub(super) struct Api {
 
 impl Api {
     fn new(inventory: Arc<Inventory>) -> Self {
-        Self { inventory, tools: Self::tool_router() }
+        Self { inventory, tools: portable(Self::tool_router()) }
     }
 }
 

@@ -31,7 +31,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::store::{Store, StoreError};
-use super::lifetime;
+use super::{lifetime, schemas::portable};
 
 const SUMMARY_URI: &str = "crm://summary";
 const CUSTOMER_PREFIX: &str = "crm://customers/";
@@ -81,7 +81,7 @@ pub(super) struct Crm {
 
 impl Crm {
     fn new(store: Store) -> Self {
-        Self { store, tools: Self::tool_router(), prompts: Self::prompt_router() }
+        Self { store, tools: portable(Self::tool_router()), prompts: Self::prompt_router() }
     }
 }
 

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use self::index::{Index, Section};
-use super::{lifetime, serve, sse_transport::SseServer};
+use super::{lifetime, schemas::portable, serve, sse_transport::SseServer};
 
 /// Slug and Markdown of every page that can be found.
 const PAGES: [(&str, &str); 4] = [
@@ -111,7 +111,7 @@ struct DocsHit {
 #[tool_router(vis = "pub(in crate::demo)")]
 impl Search {
     fn new(index: Arc<Index>) -> Self {
-        Self { index, tools: Self::tool_router() }
+        Self { index, tools: portable(Self::tool_router()) }
     }
 
     /// Search Switchyard's documentation. Returns the best sections with a matching line and an address to read on.

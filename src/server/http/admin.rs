@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::ACCEPT;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -98,7 +99,11 @@ impl Admin {
             "/metrics" => Ok(respond::text(METRICS_TYPE, (self.metrics)())),
             "/livez" => Ok(respond::text("text/plain", "alive\n".to_owned())),
             "/readyz" => Ok(self.ready()),
-            "/status" => Ok(respond::json(StatusCode::OK, bytes::Bytes::from(self.status().to_string()))),
+            "/status" => {
+                let status = self.status();
+                let text = if is_browser(request) { format!("{status:#}\n") } else { status.to_string() };
+                Ok(respond::json(StatusCode::OK, bytes::Bytes::from(text)))
+            }
             _ => Err(Error::UnknownPath(PATHS)),
         }
     }
@@ -141,4 +146,10 @@ impl Admin {
         }
         status
     }
+}
+
+/// Whether a person reads the answer: programs do not ask for pages.
+fn is_browser(request: &http::request::Parts) -> bool {
+    let mut accepted = request.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.any(|value| value.contains("text/html"))
 }
