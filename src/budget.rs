@@ -38,6 +38,11 @@ pub fn limit(bytes: usize) {
     PROCESS.limit(bytes);
 }
 
+/// The bound, and how much of it is held, in bytes.
+pub fn usage() -> (usize, usize) {
+    PROCESS.usage()
+}
+
 /// A bound on bytes, in steps.
 struct Budget {
     free: Semaphore,
@@ -72,6 +77,12 @@ impl Budget {
         } else {
             self.overdraw(before - steps);
         }
+    }
+
+    fn usage(&self) -> (usize, usize) {
+        let steps = self.steps.load(Ordering::SeqCst);
+        let held = steps.saturating_sub(self.free.available_permits()) + self.owed.load(Ordering::SeqCst);
+        (steps * STEP, held * STEP)
     }
 
     /// Takes up to `steps` off what is owed, and says how many.

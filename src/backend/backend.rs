@@ -40,7 +40,7 @@ pub struct Backend {
     pub(super) ids: Ids,
     pub(super) tail: StderrTail,
     pub(super) breaker: SharedBreaker,
-    bulkhead: Bulkhead,
+    pub(super) bulkhead: Bulkhead,
     pub(super) lobby: Lobby,
     /// Every call that is not over, those included that have given their place back.
     pub(super) calls: TaskTracker,
@@ -368,12 +368,14 @@ impl Backend {
     }
 
     /// A new connection says nothing good or bad of calls before it.
-    pub(super) fn connected_anew(&self, is_restart: bool) {
+    pub(super) fn connected_anew(&self) {
         self.only_modern.store(false, Ordering::Relaxed);
         self.breaker_moved(self.breaker.reset());
-        if is_restart {
-            self.restarts.fetch_add(1, Ordering::Relaxed);
-            backends::restarted(self.name());
-        }
+    }
+
+    /// It is connected to or launched again.
+    pub(super) fn restarted(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        backends::restarted(self.name());
     }
 }

@@ -26,7 +26,19 @@ impl Backend {
                 BreakerState::Open => Circuit::Open,
             };
             backends::breaker_state(self.name(), circuit);
+            backends::keep(self.name());
+            self.show_limits();
             self.each_replica(Self::show_circuit);
+        }
+    }
+
+    /// Shows its bounds; with replicas each has its own.
+    fn show_limits(&self) {
+        if self.replicas().is_none() {
+            let (calls, in_flight) = (self.bulkhead.limit(), self.bulkhead.in_flight());
+            backends::limit(self.name(), "calls", calls, in_flight);
+            let open = self.pool.open() + self.kept.open();
+            backends::limit(self.name(), "connections", self.settings().max_connections(), open);
         }
     }
 

@@ -81,7 +81,8 @@ impl Backend {
         let agreement = Agreement { revision: Revision::LATEST, capabilities, instructions: None };
         let connection = Connection::new(Wire::Pipe(pipe.clone()), agreement, self.ids.clone());
         self.publish_offer(Offer { tools, ..Offer::default() });
-        self.connected_anew(true);
+        self.connected_anew();
+        self.restarted();
         self.publish_state(State::Ready(Ready(Arc::new(connection))));
         Line { pipe, frames }
     }

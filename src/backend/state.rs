@@ -114,7 +114,7 @@ pub struct Snapshot {
     pub in_flight: usize,
     /// Which calls share a connection, and why.
     pub connections: Connections,
-    /// Times the connection came back after it was lost.
+    /// Attempts to connect or launch it again, after it was lost or could not be reached.
     pub restarts: u64,
     /// Until the next attempt, while it is down.
     pub retry_after_ms: Option<u64>,

@@ -64,7 +64,7 @@ impl Backend {
     ) {
         let mut supervisor = Supervisor {
             backoff: Backoff::new(&self.settings().restart),
-            connected_before: false,
+            attempted_before: false,
             refused: None,
             outage: OutageLog::default(),
             starts,
@@ -85,7 +85,8 @@ impl Backend {
 struct Supervisor {
     backend: Arc<Backend>,
     backoff: Backoff,
-    connected_before: bool,
+    /// Whether the next attempt is one more after a loss or a failure, and not the second half of one.
+    attempted_before: bool,
     /// What a process said in the round before that was asked `initialize` without a probe, and refused.
     refused: Option<String>,
     outage: OutageLog,
@@ -97,6 +98,9 @@ struct Supervisor {
 impl Supervisor {
     /// One attempt and, if it succeeds, the life of the connection.
     async fn round(&mut self) {
+        if std::mem::replace(&mut self.attempted_before, true) {
+            self.backend.restarted();
+        }
         let attempt = self.attempt().await;
         let refused = self.refused.take();
         let (reason, asked) = match attempt {
@@ -117,6 +121,7 @@ impl Supervisor {
                 self.backend.crashed();
                 if refused.is_none() && self.backend.held_for().is_none() {
                     tracing::debug!(backend = self.backend.name(), %failure, "starting again without the modern probe");
+                    self.attempted_before = false;
                     return;
                 }
                 // Of both, what it said to the method that it knows is the reason.
@@ -129,6 +134,7 @@ impl Supervisor {
                 self.refused = Some(failure.message.clone());
                 if self.backend.held_for().is_none() {
                     tracing::debug!(backend = self.backend.name(), %failure, "starting again with the modern probe");
+                    self.attempted_before = false;
                     return;
                 }
                 (failure.message, None)
@@ -194,7 +200,7 @@ impl Supervisor {
     async fn live(&mut self, mut established: Established) -> String {
         let connection = Arc::clone(&established.connection);
         self.backend.learn_era(Some(connection.revision().era()));
-        self.backend.connected_anew(std::mem::replace(&mut self.connected_before, true));
+        self.backend.connected_anew();
         self.backend.publish_state(State::Ready(Ready(Arc::clone(&connection))));
         if READY_LINES.admits(self.backend.name()) {
             tracing::info!(

@@ -139,6 +139,11 @@ impl Catalog {
         self.generation
     }
 
+    /// Counts a change of what clients see.
+    pub fn advance(&mut self) {
+        self.generation += 1;
+    }
+
     /// The tool of this qualified name.
     pub fn tool(&self, qualified: &str) -> Option<&Arc<ToolEntry>> {
         self.tools.get(qualified)

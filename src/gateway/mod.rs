@@ -62,6 +62,8 @@ const STOP: Duration = Duration::from_secs(15);
 const REST: Duration = Duration::from_secs(5);
 /// Between two passes over the histograms' buffers.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// How often series of calls that may come are kept from being dropped as idle.
+const KEEP_SERIES: Duration = Duration::from_hours(1);
 
 /// Whether the catalog is kept on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,13 +168,15 @@ impl Gateway {
         if let Some(listener) = operators {
             let (metrics, news) = (telemetry::install(), Arc::clone(&self.news));
             let (router, threads) = (Arc::clone(&self.router), threads.clone());
-            self.tasks.spawn(upkeep(metrics, self.stop.clone()));
+            let shown = Arc::clone(&server);
+            self.tasks.spawn(upkeep(metrics, Arc::clone(&self.router), self.stop.clone()));
             let listen = clients.local_addr().unwrap_or(self.config.server.listen);
             let admin = Arc::new(Admin {
                 listen,
                 server: Arc::clone(&server),
                 metrics: Box::new(move || {
                     router.backends().iter().for_each(|backend| backend.show_circuit());
+                    shown.show_bounds();
                     let beside = threads.as_deref().map(Threads::alive_tasks).unwrap_or_default();
                     process::tasks(Handle::current().metrics().num_alive_tasks() + beside);
                     telemetry::install().render()
@@ -289,9 +293,13 @@ async fn summarize_logs(stop: CancellationToken) {
     telemetry::write_last_log_summaries();
 }
 
-async fn upkeep(metrics: telemetry::Metrics, stop: CancellationToken) {
-    let mut ticks = interval(UPKEEP);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        metrics.upkeep();
+async fn upkeep(metrics: telemetry::Metrics, router: Arc<Router>, stop: CancellationToken) {
+    let (mut ticks, mut hours) = (interval(UPKEEP), interval(KEEP_SERIES));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => metrics.upkeep(),
+            _ = hours.tick() => router.keep_series(),
+        }
     }
 }

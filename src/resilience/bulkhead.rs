@@ -91,6 +91,11 @@ impl Bulkhead {
         }
     }
 
+    /// Places there are.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Places taken.
     pub fn in_flight(&self) -> usize {
         self.queue.lock().taken()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::protocol::Routed;
-use crate::telemetry::{CallMetrics, InFlight, Outcome};
+use crate::telemetry::{CallMetrics, InFlight, Outcome, backends};
 
 use super::request::Caller;
 use super::router::Router;
@@ -41,6 +41,13 @@ impl Account {
                 _ => Arc::from(routed.method()),
             },
         });
+    }
+
+    /// Counts why the call was not sent.
+    pub(super) fn rejected(&self, reason: &'static str) {
+        if let Some(open) = &self.open {
+            backends::rejected(&open.backend, reason);
+        }
     }
 
     /// Says why the call got no answer from its backend.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::backend::{Admission, Beside, Call, CallEvent, Failure, Wants};
 use crate::protocol::{ClientCapabilities, Era, Routed, RpcError, method};
+use crate::telemetry::Outcome;
 
 use super::account::Account;
 use super::asking::Asking;
@@ -244,6 +245,9 @@ impl Driver {
     }
 
     pub(super) fn fail(&mut self, failure: CallFailure) -> Event {
+        if failure.outcome() == Outcome::Rejected {
+            self.account.rejected(failure.error());
+        }
         self.account.failed(failure.error(), failure.message());
         self.account.end(failure.outcome());
         Event::Answer(failure.into_answer(self.inbound.routed))

@@ -8,6 +8,7 @@
 //! | `driver.rs` | what happens in between? |
 //! | `again.rs` | when is a call made once more? |
 //! | `answer.rs` | what does a client get of a backend's answer? |
+//! | `bounds.rs` | how full is what all clients share? |
 //! | `bridge.rs` | how do the eras meet when a backend asks something? |
 //! | `asking.rs` | how is a legacy client asked what a modern backend wants to know? |
 //! | `visit.rs` | how is a modern client sent to the pages a legacy backend wants visited first? |
@@ -37,6 +38,7 @@ mod account;
 mod again;
 mod answer;
 mod asking;
+mod bounds;
 mod bridge;
 mod convert;
 mod driver;

@@ -20,7 +20,7 @@ use super::request::Principal;
 /// How long a client may take to come back.
 pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 /// Most parked calls in all, and of one principal.
-const MAX_PARKED: usize = 1024;
+pub(super) const MAX_PARKED: usize = 1024;
 const MAX_PER_PRINCIPAL: usize = 64;
 
 /// A call that waits, and what was asked.
@@ -69,6 +69,11 @@ impl Parking {
         drop(calls);
         tokio::spawn(expire(Arc::downgrade(self), number));
         Ok(number)
+    }
+
+    /// How many are parked.
+    pub(super) fn len(&self) -> usize {
+        self.calls.lock().len()
     }
 
     /// Gives up everything: the backends are about to be stopped.

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::TransportSettings;
 use crate::catalog::{Catalog, CatalogSettings, KeptListing, Source, save};
-use crate::protocol::ListKind;
-use crate::telemetry::LogLimit;
+use crate::protocol::{ListKind, Routed};
 use crate::telemetry::backends::{self, Entries};
 use crate::telemetry::process;
+use crate::telemetry::{CallMetrics, LogLimit};
 
 use super::fleet::Fleet;
 use super::router::Router;
@@ -24,6 +24,8 @@ const DEBOUNCE: Duration = Duration::from_millis(30);
 
 const WARNING_LINES: LogLimit = LogLimit::new("warnings about the catalog", 100);
 const KEEP_LINES: LogLimit = LogLimit::new("the catalog could not be kept", 1);
+/// Tools of one backend whose series are there before their first call: each has one for every outcome.
+const SHOWN_TOOLS: usize = 256;
 
 /// How often each list changed in what clients see.
 pub(super) type Counters = BTreeMap<ListKind, u64>;
@@ -100,8 +102,11 @@ impl Router {
         let _refreshing = self.refreshing.lock();
         let old = self.catalog();
         let fleet = self.fleet();
-        let new = merge(old.generation() + 1, &self.settings(), &fleet);
+        let mut new = merge(old.generation(), &self.settings(), &fleet);
         let changed = new.changed_since(&old);
+        if !changed.is_empty() {
+            new.advance();
+        }
         for warning in new.warnings() {
             if !old.warnings().contains(warning) && WARNING_LINES.admits("") {
                 tracing::warn!(%warning, "catalog");
@@ -117,6 +122,11 @@ impl Router {
                 }
             });
         }
+    }
+
+    /// Keeps the series of calls that may come, however long none does.
+    pub fn keep_series(&self) {
+        show_series(&self.catalog());
     }
 
     async fn keep(&self, store: PathBuf) {
@@ -145,8 +155,21 @@ fn write(store: &Path, kept: &BTreeMap<String, KeptListing>) -> std::io::Result<
     save(store, kept)
 }
 
+/// Shows the first tools of each backend with everything that can become of their calls at zero.
+fn show_series(catalog: &Catalog) {
+    let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+    for tool in catalog.tools() {
+        let shown = shown.entry(&*tool.route.backend).or_default();
+        if *shown < SHOWN_TOOLS {
+            CallMetrics::begin(&tool.route.backend, Routed::CallTool.method(), &tool.route.qualified);
+        }
+        *shown += 1;
+    }
+}
+
 fn record(catalog: &Catalog) {
     process::catalog_generation(catalog.generation());
+    show_series(catalog);
     for (backend, summary) in catalog.summaries() {
         backends::catalog_tokens(backend, summary.tokens);
         backends::entries(

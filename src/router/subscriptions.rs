@@ -114,6 +114,11 @@ impl Default for Registry {
 }
 
 impl Registry {
+    /// How many interests there are.
+    pub(super) fn count(&self) -> usize {
+        self.share.total()
+    }
+
     /// Enters an interest. Where there are too many, one of the client that has most gives way.
     pub(super) fn add(&mut self, backend: &Arc<str>, local: &Arc<str>, interest: Interest) -> Added {
         match self.share.admit(&interest.owner) {

@@ -13,6 +13,7 @@ use http::header::AUTHORIZATION;
 use super::ClientSettings;
 use super::error::Error;
 use crate::router::Principal;
+use crate::telemetry::process;
 
 /// Makes a bearer token of 256 random bits and the SHA-256 that `clients:` holds of it.
 ///
@@ -71,6 +72,15 @@ impl Authenticator {
         }
         found.cloned().ok_or(Error::Unauthorized { token_given: true })
     }
+}
+
+/// Counts a request that was not let in, by what is wrong with its token.
+pub(super) fn count_failure(headers: &HeaderMap) {
+    process::auth_failure(match (headers.contains_key(AUTHORIZATION), bearer(headers)) {
+        (false, _) => "missing",
+        (true, None) => "malformed",
+        (true, Some(_)) => "unknown",
+    });
 }
 
 /// The token of the only `Authorization` header, if its scheme is `Bearer`.

@@ -8,6 +8,7 @@
 //! | `legacy.rs` | how is a session opened, and what answers its requests? |
 //! | `session.rs`, `calls.rs` | what does a session remember, and which of its calls are running? |
 //! | `batch.rs` | how is a 2025-03-26 batch answered? |
+//! | `bounds.rs` | how full is what all clients share? |
 //! | `answers.rs` | what does the gateway answer by itself? |
 //! | `notices.rs`, `subscription.rs` | what is a client told that answers nothing: in a session, on a `subscriptions/listen`? |
 //! | `auth.rs`, `policy.rs` | who is calling, and what may they do here? |
@@ -19,6 +20,7 @@
 mod answers;
 mod auth;
 mod batch;
+mod bounds;
 mod calls;
 mod caught;
 mod duplex;

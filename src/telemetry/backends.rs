@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::names::{
-    BACKEND_ENTRIES, BACKEND_RESTARTS, BACKEND_STATE, BREAKER_STATE, BREAKER_TRANSITIONS, CATALOG_FETCHED,
-    CATALOG_TOKENS, RETRIES,
+    BACKEND_ENTRIES, BACKEND_LIMIT, BACKEND_LIMIT_USED, BACKEND_RESTARTS, BACKEND_STATE, BREAKER_STATE,
+    BREAKER_TRANSITIONS, CATALOG_FETCHED, CATALOG_TOKENS, REJECTED_CALLS, RETRIES,
 };
 use super::recorder::{counter, gauge};
 
@@ -70,15 +70,38 @@ pub struct Entries {
     pub resource_templates: usize,
 }
 
+/// Why calls are not sent, as their answers say it.
+const REJECTIONS: [&str; 5] =
+    ["backend_unavailable", "not_connected", "circuit_open", "backend_busy", "invalid_arguments"];
+
 /// Shows a new backend with everything that can happen to it at zero, so that a first event is seen
 /// as an increase.
 pub fn begin(backend: &str) {
+    keep(backend);
+    breaker_state(backend, Circuit::Closed);
+}
+
+/// Keeps the counters of a backend that is configured, however long nothing happens to it.
+pub fn keep(backend: &str) {
     counter(&BACKEND_RESTARTS, [backend]).increment(0);
     counter(&RETRIES, [backend]).increment(0);
     for to in [Circuit::Closed, Circuit::HalfOpen, Circuit::Open] {
         counter(&BREAKER_TRANSITIONS, [backend, to.as_str()]).increment(0);
     }
-    breaker_state(backend, Circuit::Closed);
+    for reason in REJECTIONS {
+        counter(&REJECTED_CALLS, [backend, reason]).increment(0);
+    }
+}
+
+/// Counts a call that was not sent.
+pub fn rejected(backend: &str, reason: &'static str) {
+    counter(&REJECTED_CALLS, [backend, reason]).increment(1);
+}
+
+/// Shows a bound of the backend, and how much of it is taken.
+pub fn limit(backend: &str, bound: &'static str, limit: usize, used: usize) {
+    gauge(&BACKEND_LIMIT, [backend, bound]).set(limit as f64);
+    gauge(&BACKEND_LIMIT_USED, [backend, bound]).set(used as f64);
 }
 
 /// Shows `backend` in `state` and in no other.
@@ -142,6 +165,9 @@ pub fn forget(backend: &str) {
     entries(backend, Entries::default());
     catalog_tokens(backend, 0);
     catalog_fetched(backend, UNIX_EPOCH);
+    for bound in ["calls", "connections"] {
+        gauge(&BACKEND_LIMIT_USED, [backend, bound]).set(0);
+    }
 }
 
 fn set_state(backend: &str, current: Option<BackendState>) {

@@ -90,6 +90,14 @@ impl CallMetrics {
         }
     }
 
+    /// Shows the counters of a tool or prompt at zero before its first call, and keeps them however long none comes:
+    /// a series that begins with its first error shows no increase.
+    pub fn begin(backend: &str, method: &'static str, name: &str) {
+        for outcome in Outcome::ALL {
+            recorder::counter(&CALLS, [backend, method, name, outcome.as_str()]).increment(0);
+        }
+    }
+
     /// Counts a call as in flight for as long as the guard lives.
     pub fn started(&self) -> InFlight {
         self.in_flight.increment(1);
@@ -157,6 +165,20 @@ mod tests {
             );
             assert_eq!(value(&page, &series), Some(outcome as usize as f64 + 1.0), "{series}\n{page}");
         }
+    }
+
+    #[test]
+    fn the_first_error_of_a_tool_is_an_increase() {
+        CallMetrics::begin("begun", "tools/call", "find");
+        let lost = || {
+            let series =
+                r#"switchyard_calls_total{backend="begun",method="tools/call",tool="find",outcome="lost"}"#;
+            value(&recorder::install().render(), series)
+        };
+        assert_eq!(lost(), Some(0.0));
+        CallMetrics::new("begun", "tools/call", "find").finished(Outcome::Lost, Duration::ZERO);
+        CallMetrics::begin("begun", "tools/call", "find");
+        assert_eq!(lost(), Some(1.0));
     }
 
     #[test]

@@ -22,6 +22,8 @@ fn full_page() -> String {
     calls.finished(Outcome::Ok, Duration::from_millis(3));
     backends::state("full", BackendState::Ready);
     backends::restarted("full");
+    backends::rejected("full", "backend_busy");
+    backends::limit("full", "calls", 64, 1);
     backends::breaker_transition("full", Circuit::Open);
     backends::entries("full", Entries { tools: 3, ..Entries::default() });
     backends::catalog_fetched("full", SystemTime::now());
@@ -31,7 +33,8 @@ fn full_page() -> String {
     process::config_generation(1);
     process::tasks(1);
     process::http_request("mcp", 200);
-    process::auth_failure();
+    process::auth_failure("missing");
+    process::limit("sessions", 10, 1);
     process::refused("host");
     process::log_line_suppressed("kind");
     process::panicked();
@@ -73,11 +76,17 @@ fn is_sample_of(name: &str, metric: &Declared) -> bool {
 fn every_declared_metric_is_on_the_page_with_its_help_and_type_and_no_other_is() {
     let page = full_page();
     let (helps, types) = (comments(&page, "# HELP "), comments(&page, "# TYPE "));
-    for metric in DECLARED {
+    for metric in DECLARED.iter().filter(|metric| is_known_here(metric)) {
         assert_eq!(helps.get(metric.name), Some(&metric.help), "{}", metric.name);
         assert_eq!(types.get(metric.name), Some(&kind_word(metric.kind)), "{}", metric.name);
     }
-    assert_eq!((helps.len(), types.len()), (DECLARED.len(), DECLARED.len()), "{page}");
+    let known = DECLARED.iter().filter(|metric| is_known_here(metric)).count();
+    assert_eq!((helps.len(), types.len()), (known, known), "{page}");
+}
+
+/// Memory is read where the system tells it without being asked by unsafe code.
+fn is_known_here(metric: &Declared) -> bool {
+    cfg!(target_os = "linux") || !metric.name.contains("memory_bytes")
 }
 
 #[test]

@@ -143,10 +143,7 @@ mod tests {
         let filter = filter(LogLevel::Trace, "").unwrap();
         let mut directives: Vec<String> = filter.to_string().split(',').map(str::to_owned).collect();
         directives.sort();
-        assert_eq!(
-            directives,
-            ["notify=warn", "rustls_platform_verifier=off", "switchyard=trace", "warn"]
-        );
+        assert_eq!(directives, ["notify=warn", "rustls_platform_verifier=off", "switchyard=trace", "warn"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | `fresh.rs` | how does a kept handle outlive its series? |
 //! | `calls.rs` | how did the calls end, and how long did they take? |
 //! | `backends.rs` | how is each backend? |
+//! | `own_process.rs` | what does the process itself take? |
 //! | `process.rs` | how is the gateway itself? |
 //! | `fields.rs` | how is a field of a log line written for people? |
 //! | `logs.rs` | where do log lines go? |
@@ -29,6 +30,7 @@ mod fresh;
 mod log_limit;
 mod logs;
 mod names;
+mod own_process;
 pub mod process;
 mod recorder;
 mod series;

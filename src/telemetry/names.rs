@@ -70,9 +70,15 @@ declare! {
     Gauge Count BACKEND_STATE "switchyard_backend_state" ["backend", "state"]
         "1 for the state the backend is in, 0 for the others: connecting, ready, down, stopped."
     Counter Count BACKEND_RESTARTS "switchyard_backend_restarts_total" ["backend"]
-        "Attempts to connect or launch the backend again after it was lost."
+        "Attempts to connect or launch the backend again, after it was lost or could not be reached."
     Counter Count RETRIES "switchyard_retries_total" ["backend"]
         "Calls made a second time: nothing had been sent, or their tool may run twice."
+    Counter Count REJECTED_CALLS "switchyard_rejected_calls_total" ["backend", "reason"]
+        "Calls that were not sent, by the reason in their answer: backend_unavailable, not_connected, circuit_open, backend_busy, invalid_arguments."
+    Gauge Count BACKEND_LIMIT "switchyard_backend_limit" ["backend", "bound"]
+        "Bounds of one backend: calls (in flight), connections (of clients' own)."
+    Gauge Count BACKEND_LIMIT_USED "switchyard_backend_limit_used" ["backend", "bound"]
+        "How much of a backend's bound is taken."
     Gauge Count BACKEND_ENTRIES "switchyard_backend_entries" ["backend", "kind"]
         "Entries of the backend in the catalog: tools, prompts, resources, resource_templates."
     Gauge Seconds CATALOG_FETCHED "switchyard_catalog_fetch_timestamp_seconds" ["backend"]
@@ -81,7 +87,7 @@ declare! {
         "Estimated tokens that the backend's entries take up in a model's context."
 
     Gauge Count CATALOG_GENERATION "switchyard_catalog_generation" []
-        "Generation of the catalog being served; grows with every change."
+        "Generation of the catalog being served; grows whenever a list that clients see is different."
     Counter Count CONFIG_RELOADS "switchyard_config_reloads_total" ["result"]
         "Changed configurations, by what became of them: applied or refused."
     Gauge Count CONFIG_VALID "switchyard_config_last_reload_successful" []
@@ -96,8 +102,8 @@ declare! {
         "Client sessions that are open."
     Counter Count HTTP_REQUESTS "switchyard_http_requests_total" ["endpoint", "status"]
         "HTTP requests answered, by status code."
-    Counter Count AUTH_FAILURES "switchyard_auth_failures_total" []
-        "Requests without a token that is known."
+    Counter Count AUTH_FAILURES "switchyard_auth_failures_total" ["reason"]
+        "Requests that were answered 401, by what was wrong with their token: missing, malformed, unknown."
     Counter Count REFUSED_REQUESTS "switchyard_refused_requests_total" ["reason"]
         "Requests refused before they were looked at as a call."
     Counter Count SUPPRESSED_LOG_LINES "switchyard_suppressed_log_lines_total" ["kind"]
@@ -106,10 +112,24 @@ declare! {
         "Log lines that standard error did not take: its reader stalled or is gone, or its disk is full."
     Counter Count EVICTIONS "switchyard_evictions_total" ["bound"]
         "What gave way to others because a bound was reached, by bound: connections, sessions, bodies or watches."
+    Gauge Count LIMIT "switchyard_limit" ["bound"]
+        "Bounds that all clients share: connections, sessions, buffered_bytes, replay_bytes, parked_calls, watched_resources."
+    Gauge Count LIMIT_USED "switchyard_limit_used" ["bound"]
+        "How much of a bound is taken."
     Counter Count PANICS "switchyard_panics_total" []
         "Panics; each is a bug worth reporting."
     Gauge Count BUILD_INFO "switchyard_build_info" ["version", "revision"]
         "Always 1; the labels say what is running."
+    Counter Count PROCESS_CPU "process_cpu_seconds_total" []
+        "Processor time used, in whole seconds."
+    Gauge Count PROCESS_OPEN_FDS "process_open_fds" []
+        "File descriptors that are open."
+    Gauge Count PROCESS_MAX_FDS "process_max_fds" []
+        "File descriptors that may be open."
+    Gauge Bytes PROCESS_RESIDENT "process_resident_memory_bytes" []
+        "Memory in use, in bytes; on Linux."
+    Gauge Bytes PROCESS_VIRTUAL "process_virtual_memory_bytes" []
+        "Address space in use, in bytes; on Linux."
     Gauge Seconds PROCESS_START_TIME "process_start_time_seconds" []
         "When the process started, in seconds since 1970."
 }

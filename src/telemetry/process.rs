@@ -8,8 +8,8 @@ use parking_lot::RwLock;
 
 use super::names::{
     AUTH_FAILURES, BUILD_INFO, CATALOG_GENERATION, CONFIG_APPLIED, CONFIG_GENERATION, CONFIG_RELOADS,
-    CONFIG_VALID, EVICTIONS, HTTP_REQUESTS, LOG_LINES_DROPPED, PANICS, PROCESS_START_TIME, REFUSED_REQUESTS,
-    SESSIONS, SUPPRESSED_LOG_LINES, TASKS,
+    CONFIG_VALID, EVICTIONS, HTTP_REQUESTS, LIMIT, LIMIT_USED, LOG_LINES_DROPPED, PANICS, PROCESS_START_TIME,
+    REFUSED_REQUESTS, SESSIONS, SUPPRESSED_LOG_LINES, TASKS,
 };
 use super::recorder::{counter, gauge};
 
@@ -25,9 +25,23 @@ pub fn http_request(endpoint: &'static str, status: u16) {
     }
 }
 
-/// Counts a request without a token that is known.
-pub fn auth_failure() {
-    counter(&AUTH_FAILURES, []).increment(1);
+/// What can be wrong with a request's token.
+const AUTH_REASONS: [&str; 3] = ["missing", "malformed", "unknown"];
+/// Why requests are refused before they are looked at.
+const REFUSALS: [&str; 9] =
+    ["host", "origin", "body_size", "body_timeout", "http", "malformed", "memory", "sessions", "connections"];
+
+/// Counts a request whose token is missing, malformed or unknown.
+pub fn auth_failure(reason: &'static str) {
+    counter(&AUTH_FAILURES, [reason]).increment(1);
+}
+
+/// Shows a bound that all clients share, and how much of it is taken.
+pub fn limit(bound: &'static str, limit: usize, used: usize) {
+    gauge(&LIMIT, [bound]).set(limit as f64);
+    gauge(&LIMIT_USED, [bound]).set(used as f64);
+}
+
 }
 
 /// Counts a request refused before it was looked at as a call.
@@ -129,11 +143,17 @@ pub(super) fn started() {
 /// Keeps the counters that belong to no backend, however long nothing happens: their first step
 /// must be seen as a step, and the kept handles must go on counting.
 pub(super) fn keep() {
-    for metric in [&AUTH_FAILURES, &LOG_LINES_DROPPED, &PANICS] {
+    for metric in [&LOG_LINES_DROPPED, &PANICS] {
         counter(metric, []).increment(0);
     }
     for bound in ["connections", "sessions", "bodies", "watches"] {
         counter(&EVICTIONS, [bound]).increment(0);
+    }
+    for reason in AUTH_REASONS {
+        counter(&AUTH_FAILURES, [reason]).increment(0);
+    }
+    for reason in REFUSALS {
+        counter(&REFUSED_REQUESTS, [reason]).increment(0);
     }
     for result in ["applied", "refused"] {
         counter(&CONFIG_RELOADS, [result]).increment(0);
@@ -190,7 +210,8 @@ mod tests {
         let start = |page: &str| value(page, "process_start_time_seconds");
         let first = install().render();
         assert!(value(&first, "switchyard_panics_total").is_some());
-        assert!(value(&first, "switchyard_auth_failures_total").is_some());
+        assert!(value(&first, r#"switchyard_auth_failures_total{reason="missing"}"#).is_some());
+        assert_eq!(value(&first, r#"switchyard_refused_requests_total{reason="origin"}"#), Some(0.0));
         assert!(start(&first).is_some_and(|start| start > 1.6e9));
         assert_eq!(start(&install().render()), start(&first));
     }

@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use metrics_util::MetricKindMask;
 
 use super::names::{DECLARED, Declared, Kind, Metric};
-use super::process;
+use super::{own_process, process};
 
 /// Counters and histograms that nothing was recorded into for so long are dropped, so that tools
 /// that no longer exist do not stay until the process ends.
@@ -53,6 +53,7 @@ impl Metrics {
     /// All metrics in the text format of Prometheus, `text/plain; version=0.0.4`.
     pub fn render(&self) -> String {
         process::keep();
+        own_process::show();
         self.handle.render()
     }
 

@@ -14,10 +14,10 @@ use super::respond::Body;
 use super::{cors, hardening, legacy, mcp, sse_pair};
 use crate::resilience::Holder;
 use crate::router::{Principal, RequestId};
-use crate::server::Server;
 use crate::server::caught::caught;
 use crate::server::error::Error;
 use crate::server::policy::Policy;
+use crate::server::{Server, auth};
 use crate::telemetry::process;
 
 const PATHS: &[&str] = &["/mcp", "/sse", "/messages"];
@@ -134,8 +134,10 @@ async fn route(
     if parts.method == Method::OPTIONS {
         return Ok(cors::preflight(&parts.headers));
     }
-    let principal =
-        policy.authenticator.authenticate(&parts.headers).inspect_err(|_| process::auth_failure())?;
+    let principal = policy
+        .authenticator
+        .authenticate(&parts.headers)
+        .inspect_err(|_| auth::count_failure(&parts.headers))?;
     if !connection.authenticated(&principal) {
         return Err(Error::TooManyConnections);
     }

@@ -55,6 +55,7 @@ pub(super) use connections::Connections;
 pub use listen::serve;
 pub(super) use origin::Origins;
 pub(super) use relay::answer_frame;
+pub(super) use replay::usage as replay_usage;
 pub(super) use respond::{Body, json};
 pub(super) use sessions::Sessions;
 pub(super) use sse_pair::Pairs;

@@ -66,6 +66,11 @@ impl fmt::Display for EventId {
     }
 }
 
+/// The bound on what all sessions keep to send again, and how much of it is taken, in bytes.
+pub(in crate::server) fn usage() -> (usize, usize) {
+    (EVERYBODY.bound, EVERYBODY.total.load(Ordering::Relaxed))
+}
+
 /// What some sessions keep, and may keep. Beyond the bound, a session makes room with its own events, unless its holder
 /// keeps little: there is an eighth more for those.
 struct Together {
