@@ -43,7 +43,9 @@ pub(super) async fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCo
     let answer = loop {
         match exchange.next().await {
             Event::Answer(answer) => break answer,
-            Event::Notification { method: method::PROGRESS, params } => progress.show(&params),
+            Event::Notification { method, params: Some(params) } if method == method::PROGRESS => {
+                progress.show(&params);
+            }
             Event::Notification { .. } | Event::Question { .. } => {}
         }
     };
