@@ -42,8 +42,6 @@ pub fn limit(bound: &'static str, limit: usize, used: usize) {
     gauge(&LIMIT_USED, [bound]).set(used as f64);
 }
 
-}
-
 /// Counts a request refused before it was looked at as a call.
 pub fn refused(reason: &'static str) {
     counter(&REFUSED_REQUESTS, [reason]).increment(1);
