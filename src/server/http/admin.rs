@@ -16,7 +16,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::connections::{Activity, Connections};
+use super::connection::Activity;
+use super::connections::Connections;
 use super::hardening;
 use super::listen::Acceptor;
 use super::respond::{self, Body};

@@ -9,7 +9,7 @@ use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 
-use super::connections::{Activity, Connection};
+use super::connection::{Activity, Connection};
 use super::respond::Body;
 use super::{cors, hardening, legacy, mcp, sse_pair};
 use crate::resilience::Holder;
@@ -138,7 +138,7 @@ async fn route(
         .authenticator
         .authenticate(&parts.headers)
         .inspect_err(|_| auth::count_failure(&parts.headers))?;
-    if !connection.authenticated(&principal) {
+    if !connection.is_of(&principal) && !Box::pin(connection.authenticated(&principal)).await {
         return Err(Error::TooManyConnections);
     }
     let context = Context {

@@ -13,7 +13,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::connections::{Activity, Connection};
+use super::connection::{Activity, Connection};
 use super::resumable::Stream;
 use crate::budget::sent;
 use crate::protocol::{write_comment, write_event};

@@ -19,7 +19,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connections::{Connection, Connections, OpenConnection};
+use super::connection::{Connection, OpenConnection};
+use super::connections::Connections;
 use super::respond::Body;
 use super::stall::Impatient;
 use super::{descriptors, endpoint};
@@ -35,8 +36,6 @@ const KEEP: Duration = Duration::from_secs(1);
 /// A client that keeps its connection may be sending the next request just as the gateway stops: it is answered,
 /// and told that it was the last one. A connection that is silent for so long is closed.
 const LINGER: Duration = Duration::from_secs(1);
-/// For a stream to end on a connection that has to give way to another.
-const EVICTION_LINGER: Duration = Duration::from_secs(1);
 /// Connections that are taken from the queue before it is closed; as many as it holds.
 const QUEUED: usize = 1024;
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(20);
@@ -133,7 +132,11 @@ impl Acceptor {
         while let Some(Some(accepted)) = self.stop.run_until_cancelled(accept(&listener, &gate)).await {
             let (stream, address, permit) = accepted;
             let entered = self.stop.run_until_cancelled(self.connections.enter(address)).await;
-            serve(stream, entered.unwrap_or_else(|| self.connections.enter_anyway(address)), permit);
+            let entered = entered.unwrap_or_else(|| Some(self.connections.enter_anyway(address)));
+            // One more of the holder that has most is closed as it came.
+            if let Some(entered) = entered {
+                serve(stream, entered, permit);
+            }
         }
         // Whoever was connected to the queue has not been refused, and will not be.
         for _ in 0..QUEUED {
@@ -236,7 +239,7 @@ async fn converse<H, F>(
         ended = connection.as_mut() => ended,
         () = served.evicted().cancelled() => {
             connection.as_mut().graceful_shutdown();
-            timeout(EVICTION_LINGER, connection.as_mut()).await.unwrap_or(Ok(()))
+            timeout(served.linger(), connection.as_mut()).await.unwrap_or(Ok(()))
         }
         () = stop.cancelled() => tokio::select! {
             ended = async {

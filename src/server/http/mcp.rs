@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::connections::Activity;
+use super::connection::Activity;
 use super::endpoint::Context;
 use super::respond::{Body, empty};
 use super::{body, legacy, modern};

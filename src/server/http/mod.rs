@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `listen.rs` | how are connections accepted, bounded and drained? |
 //! | `descriptors.rs` | how many connections can there be? |
+//! | `connection.rs` | what happens on a connection, and whose is it? |
 //! | `connections.rs` | whose are the connections, and which is closed where there are as many as may be? |
 //! | `stall.rs` | what happens to a client that stops reading? |
 //! | `endpoint.rs` | which path leads where, and what is checked before? |
@@ -24,6 +25,7 @@
 
 mod admin;
 mod body;
+mod connection;
 mod connections;
 mod cors;
 mod descriptors;

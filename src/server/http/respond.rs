@@ -10,7 +10,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::{Frame, SizeHint};
 
-use super::connections::Connection;
+use super::connection::Connection;
 use super::events::Events;
 use crate::protocol::Pieces;
 

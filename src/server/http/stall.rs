@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::connections::Connection;
+use super::connection::Connection;
 
 /// A stream whose writes fail once one of them made no progress for `patience`.
 pub(super) struct Impatient<S> {

@@ -143,9 +143,17 @@ async fn an_answer_of_a_call_that_ran_finds_room_where_unfinished_bodies_have_ta
     let bobs = program.modern().with_token(&bob);
     eventually("the tool", async || (!bobs.tools().await.is_empty()).then_some(())).await;
     let half = body_of(&program, &ann, BOUND, BOUND - 256 * 1024).await;
-    assert!(bobs.call("raw__get", "{}").await.result_of("long").is_some());
-    assert_eq!(status(half).await, "503");
-    assert_eq!(raw.asked("tools/call").len(), 1);
+    let ended = tokio::spawn(status(half));
+    let mut calls = 0;
+    // Most of her body may still be on its way to the gateway at first.
+    eventually("the end of her body", async || {
+        calls += 1;
+        assert!(bobs.call("raw__get", "{}").await.result_of("long").is_some(), "call {calls}");
+        ended.is_finished().then_some(())
+    })
+    .await;
+    assert_eq!(ended.await.unwrap(), "503");
+    assert_eq!(raw.asked("tools/call").len(), calls);
 }
 
 #[tokio::test]
