@@ -13,6 +13,7 @@ use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 
+use super::launch::{Own, launch};
 use super::marks::{Mark, VARIABLE};
 use super::{ProcessSettings, groups, program};
 use crate::telemetry::LogLimit;
@@ -60,6 +61,7 @@ pub(super) type StderrTail = Arc<Mutex<VecDeque<String>>>;
 #[derive(Debug)]
 pub(super) struct Child {
     process: tokio::process::Child,
+    _own: Own,
     /// Of the group the child leads; kept after the child itself is reaped, for its own children.
     group: Option<Pid>,
     /// Of all that it starts; none once nothing with it is left.
@@ -85,8 +87,8 @@ impl Child {
         tail: &StderrTail,
     ) -> io::Result<(Self, Option<Pipes>)> {
         let mark = Mark::draw();
-        let mut process =
-            command(settings, &mark)?.spawn().map_err(|error| program::describe(settings, &error))?;
+        let (mut process, own) =
+            launch(&mut command(settings, &mark)?).map_err(|error| program::describe(settings, &error))?;
         if let Some(stderr) = process.stderr.take() {
             tokio::spawn(read_stderr(stderr, backend.to_owned(), Arc::clone(tail)));
         }
@@ -96,7 +98,7 @@ impl Child {
         };
         let group = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         group.into_iter().for_each(groups::enter);
-        Ok((Self { process, group, mark: Some(mark), stdin: None }, pipes))
+        Ok((Self { process, _own: own, group, mark: Some(mark), stdin: None }, pipes))
     }
 
     /// Holds the child's standard input open until the child is stopped.

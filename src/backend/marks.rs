@@ -76,7 +76,8 @@ impl Mark {
         }
     }
 
-    fn processes(&self) -> Vec<Pid> {
+    /// Every process with this mark that can be found.
+    pub(super) fn processes(&self) -> Vec<Pid> {
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         entries.filter_map(|entry| self.is_on(&entry.path())).collect()
     }

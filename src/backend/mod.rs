@@ -32,7 +32,9 @@
 //! | `stdio.rs`, `child.rs` | how does a child process speak, and end? |
 //! | `program.rs` | why can a program not be started? |
 //! | `said.rs` | which line of its standard error says why it failed? |
+//! | `launch.rs` | how is a process started so that its end is known here, and with which limits? |
 //! | `marks.rs`, `groups.rs`, `guardian.rs` | what finds and ends all that a child started, whatever becomes of the gateway? |
+//! | `orphans.rs`, `process_table.rs` | what becomes of processes whose parent has ended, and whose are they? |
 //! | `sse.rs` | how does HTTP+SSE work? |
 //! | `http.rs` | how does Streamable HTTP work? |
 //! | `oauth/` | how does the gateway get leave from an authorization server? |
@@ -68,6 +70,7 @@ mod http;
 mod ids;
 mod in_flight;
 mod kept;
+mod launch;
 mod lease;
 mod listen;
 mod listing;
@@ -76,6 +79,7 @@ mod marks;
 mod noise;
 mod oauth;
 mod offer;
+mod orphans;
 mod outage_log;
 mod outbox;
 mod own;
@@ -83,6 +87,7 @@ mod pace;
 mod pipe;
 mod places;
 mod pool;
+mod process_table;
 mod program;
 mod refused;
 mod reopen;
@@ -113,10 +118,12 @@ pub use failure::{Failure, FailureKind, Sent};
 pub use groups::kill_all;
 pub use guardian::{guard, start_guardian};
 pub use kept::KnowsPrincipal;
+pub use launch::raise_descriptors;
 pub use oauth::{
     Authorizer, Callback, GrantType, GrantedTo, OAuthError, OAuthSettings, Pending, SigningAlgorithm, Vault,
 };
 pub use offer::{CacheHint, Offer};
+pub use orphans::{adopt_orphans, kill_orphans};
 pub use refused::Remedy;
 pub use settings::{BackendSettings, ProcessSettings, RemoteSettings, TimeoutSettings, TransportSettings};
 pub use sharing::{ConnectionMode, ConnectionSettings, Connections, Wants};

@@ -58,9 +58,9 @@ pub(super) fn failure_as(format: LogFormat, error: &anyhow::Error) {
             LogFormat::Json => say_json("ERROR", &format!("{error:#}"), Map::new()),
         };
     };
-    match problems.log_format {
-        LogFormat::Text => failure(error),
-        LogFormat::Json => {
+    match problems.wants_json_log {
+        false => failure(error),
+        true => {
             let members = problems.to_json().as_object().cloned().unwrap_or_default();
             say_json("ERROR", "the configuration is wrong; nothing was started", members);
         }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::gateway::{Gateway, Keep, StateDir, guard_backends, kill_backends};
+use crate::gateway::{Gateway, Keep, StateDir, guard_backends, kill_backends, prepare_to_serve};
 use crate::telemetry::{self, LogFormat, process};
 
 use super::banner;
@@ -57,6 +57,7 @@ pub(super) async fn run(mut config: Config, options: Options) -> anyhow::Result<
     count_panics();
     let (shutdown, reload) = (CancellationToken::new(), Arc::new(Notify::new()));
     tokio::spawn(signals(shutdown.clone()));
+    prepare_to_serve();
     guard_backends();
     hangups(Arc::clone(&reload));
     if options.stdio {

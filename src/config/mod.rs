@@ -43,7 +43,7 @@ use secrecy::SecretString;
 use crate::backend::BackendSettings;
 use crate::catalog::{CatalogSettings, ExposureSettings};
 use crate::server::{AdminSettings, ClientSettings, ServerSettings};
-use crate::telemetry::{LogFormat, LogSettings};
+use crate::telemetry::LogSettings;
 
 /// Largest configuration file, in bytes.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -193,18 +193,17 @@ fn read(
     let mut findings = Vec::new();
     let root = checked(root, &mut sources, &mut findings, &mut notes);
     if !findings.is_empty() {
-        let (files, log_format) = (sources.files, log_format(&root));
-        return Err(Problems { files, log_format, ..Problems::new(path, &shown, findings) });
+        let (files, wants_json_log) = (sources.files, wants_json_log(&root));
+        return Err(Problems { files, wants_json_log, ..Problems::new(path, &shown, findings) });
     }
     resolve::config(&root, path, sources)
         .map(|config| Config { text: text.into(), notes: shown.problems(notes), ..config })
         .map_err(|message| Problems::new(path, &shown, vec![Finding::new(root.span, message)]))
 }
 
-/// How a file that is wrong elsewhere wants lines to be written.
-fn log_format(root: &Node) -> LogFormat {
-    let format = root.get("log").and_then(|log| log.get("format")).and_then(Node::text);
-    if format == Some("json") { LogFormat::Json } else { LogFormat::Text }
+/// Whether a file that is wrong elsewhere asks for a log in JSON.
+fn wants_json_log(root: &Node) -> bool {
+    root.get("log").and_then(|log| log.get("format")).and_then(Node::text) == Some("json")
 }
 
 /// Applies references and defaults to `root`, collecting everything wrong or worth a note on the way.

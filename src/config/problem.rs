@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::excerpt::Text;
 use super::tree::Span;
-use crate::telemetry::LogFormat;
 
 /// What to do where there is no configuration file.
 const WITHOUT_FILE: &str = "name another file with --config, or begin with one that holds `backends: { name: { command: … } }`; \
@@ -22,8 +21,8 @@ pub struct Problems {
     pub problems: Vec<Problem>,
     /// Every other file that was asked for: the problem may be in one of them.
     pub files: Vec<PathBuf>,
-    /// The `log.format` that the file asks for, as far as it could be read.
-    pub log_format: LogFormat,
+    /// Whether the file asks for a log in JSON, as far as it could be read.
+    pub wants_json_log: bool,
 }
 
 /// One thing wrong with a configuration file.
@@ -73,8 +72,8 @@ impl Finding {
 
 impl Problems {
     pub(crate) fn new(path: &Path, text: &Text<'_>, findings: Vec<Finding>) -> Self {
-        let (files, log_format) = (Vec::new(), LogFormat::default());
-        Self { path: path.to_owned(), problems: text.problems(findings), files, log_format }
+        let (files, wants_json_log) = (Vec::new(), false);
+        Self { path: path.to_owned(), problems: text.problems(findings), files, wants_json_log }
     }
 
     /// A file that could not be read at all.
@@ -86,8 +85,8 @@ impl Problems {
             excerpt: None,
             suggestion: (error.kind() == std::io::ErrorKind::NotFound).then(|| WITHOUT_FILE.to_owned()),
         };
-        let (files, log_format) = (Vec::new(), LogFormat::default());
-        Self { path: path.to_owned(), problems: vec![problem], files, log_format }
+        let (files, wants_json_log) = (Vec::new(), false);
+        Self { path: path.to_owned(), problems: vec![problem], files, wants_json_log }
     }
 
     /// For programs: the file, and each problem with its place.

@@ -38,7 +38,7 @@ use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::{Vault, kill_all, start_guardian};
+use crate::backend::{Vault, adopt_orphans, kill_all, kill_orphans, raise_descriptors, start_guardian};
 use crate::catalog::{KeptListing, load};
 use crate::config::Config;
 use crate::router::{Fleet, Router};
@@ -263,7 +263,16 @@ impl Gateway {
         if timeout(STOP, self.tasks.wait()).await.is_err() {
             tracing::warn!("some backends did not end in time; their processes are killed");
         }
+        let _ = tokio::task::spawn_blocking(kill_orphans).await;
     }
+}
+
+/// Prepares this process to serve until it is told to stop: it may open as many files as the system allows, and takes in
+/// what descends from backends' processes that have ended, so that nothing of it outlives this process. To be called once,
+/// before any child is started.
+pub fn prepare_to_serve() {
+    raise_descriptors();
+    adopt_orphans();
 }
 
 /// Has every process that will be started ended should this one be killed. To be called once, before.

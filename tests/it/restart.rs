@@ -10,9 +10,10 @@ use tokio::net::UnixDatagram;
 use tokio::task::JoinHandle;
 
 use crate::support::client::Events;
+use crate::support::port::listener;
 use crate::support::process::Serving;
 use crate::support::program::Program;
-use crate::support::{Client, RawBackend, Speaks, eventually, within};
+use crate::support::{Answer, Asked, Client, RawBackend, Speaks, eventually, within};
 
 const ONE: &str = r#"[{"name":"one","inputSchema":{"type":"object"}}]"#;
 
@@ -215,4 +216,79 @@ async fn the_service_manager_is_told_of_the_start_each_reload_and_the_end() {
     serving.terminate();
     while told(&manager).await != "STOPPING=1" {}
     assert_eq!(serving.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_successor_waits_for_one_that_drains() {
+    let hang = |asked: &Asked| (asked.message.method == "tools/call").then(Answer::never);
+    let raw = RawBackend::start(Speaks::Modern, ONE, hang).await;
+    let mut program = Program::start(&format!("backends:\n{}", raw.entry("a"))).await;
+    let client = program.modern();
+    eventually("the tool", async || (!client.tools().await.is_empty()).then_some(())).await;
+    // Never answered, so the drain lasts until the process is told twice.
+    let call = client.request("1", "tools/call", r#""name":"a__one""#, "").send();
+    let in_flight = tokio::spawn(call);
+    eventually("a call in flight", async || (!raw.asked("tools/call").is_empty()).then_some(())).await;
+    program.serving.terminate();
+    eventually("a drain", async || (program.status().await["server"]["state"] == "draining").then_some(()))
+        .await;
+    let mut new = Serving::start(program.directory.path(), &["serve", "--take-over"]);
+    eventually("a wait", async || new.log().contains("waiting for its end").then_some(())).await;
+    assert!(new.is_running());
+    program.serving.terminate();
+    program.serving.ended().await;
+    assert!(Client::modern(&new.said("endpoint").await).ask("server/discover", "").await.result.is_some());
+    in_flight.abort();
+}
+
+#[tokio::test]
+async fn another_file_is_refused_the_directory_in_use_and_a_take_over_leaves_its_gateway_alone() {
+    let raw = RawBackend::start(Speaks::Modern, ONE, |_| None).await;
+    let program = Program::start(&format!("state_dir: state\nbackends:\n{}", raw.entry("a"))).await;
+    let other = program.directory.path().join("other.yaml");
+    std::fs::copy(program.file(), &other).unwrap();
+    let serve = ["serve", "--take-over", "--config", "other.yaml"];
+    let mut refused = Serving::start(program.directory.path(), &serve);
+    assert_eq!(refused.ended().await.code(), Some(1));
+    let holder = format!("process {} with ", program.serving.pid());
+    eventually("the holder's name", async || {
+        (refused.log().contains(&holder) && refused.log().contains("gateway.yaml")).then_some(())
+    })
+    .await;
+    assert_eq!(program.status().await["server"]["state"], "serving");
+
+    // Where neither names a directory, the other one has its own.
+    let program = Program::start(&format!("backends:\n{}", raw.entry("a"))).await;
+    std::fs::copy(program.file(), program.directory.path().join("other.yaml")).unwrap();
+    let beside = Serving::start(program.directory.path(), &serve);
+    assert_ne!(beside.said("endpoint").await, program.url);
+    assert_eq!(program.status().await["server"]["state"], "serving");
+}
+
+#[tokio::test]
+async fn after_a_take_over_the_status_shows_where_clients_are_listened_for_and_what_needs_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let port = listener().await.local_addr().unwrap().port();
+    let write = |listen: u16| {
+        let yaml = format!(
+            "server: {{ listen: 127.0.0.1:{listen} }}\nadmin: {{ listen: 127.0.0.1:0 }}\nbackends: {{}}\n"
+        );
+        std::fs::write(directory.path().join("gateway.yaml"), yaml).unwrap();
+    };
+    write(port);
+    std::fs::create_dir(directory.path().join(".switchyard")).unwrap();
+    let left = directory.path().join(".switchyard").join("applied.yaml.1-2.new");
+    std::fs::write(&left, "half").unwrap();
+    let old = Serving::start(directory.path(), &["serve"]);
+    old.said("endpoint").await;
+    assert!(!left.exists(), "what a killed process left is removed");
+    write(listener().await.local_addr().unwrap().port());
+    let serving = Serving::start(directory.path(), &["serve", "--take-over"]);
+    let program = Program::of(directory, serving).await;
+    eventually("what needs a restart", async || {
+        (program.status().await["config"]["needs_restart"] == serde_json::json!(["server.listen"]))
+            .then_some(())
+    })
+    .await;
+    assert_eq!(program.status().await["server"]["listen"], format!("127.0.0.1:{port}"));
 }

@@ -45,6 +45,15 @@ impl Serving {
         Self::spawn(command)
     }
 
+    /// The same after a shell has run `limits`.
+    pub(crate) fn limited(directory: &Path, limits: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{limits}; exec \"$0\" serve"), binary()]);
+        command.current_dir(directory).kill_on_drop(true);
+        command.env_remove("SWITCHYARD_CONFIG").env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET");
+        Self::spawn(command)
+    }
+
     fn spawn(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = Arc::default();
@@ -81,6 +90,10 @@ impl Serving {
     /// Everything it said so far.
     pub(crate) fn log(&self) -> String {
         self.lines.lock().join("\n")
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     pub(crate) fn terminate(&self) {

@@ -51,7 +51,7 @@ impl Program {
         (Self::of(self.directory, serving).await, self.serving)
     }
 
-    async fn of(directory: TempDir, serving: Serving) -> Self {
+    pub(crate) async fn of(directory: TempDir, serving: Serving) -> Self {
         let url = serving.said("endpoint").await;
         let (status, metrics) = (serving.said("status").await, serving.said("metrics").await);
         Self { directory, serving, url, status, metrics }
