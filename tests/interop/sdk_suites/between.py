@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 
+NOT_STARTED = "the gateway did not start"
 START_SECONDS = 60
 READY_SECONDS = 5
 # The banner says where it listens: both ports are any that are free.
@@ -67,7 +68,7 @@ async def ready(child, log):
             for line in seen.splitlines():
                 found |= {name: match[1] for name, wanted in LINES.items() if (match := wanted.match(line))}
     if len(found) < len(LINES):
-        raise RuntimeError(f"the gateway did not start: {seen[-2000:]}")
+        raise RuntimeError(f"{NOT_STARTED}: {seen[-2000:]}")
     with anyio.move_on_after(READY_SECONDS):
         while not await anyio.to_thread.run_sync(is_ready, found["status"]):
             await anyio.sleep(0.02)

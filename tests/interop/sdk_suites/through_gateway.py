@@ -99,7 +99,7 @@ async def hosted_sse(server):
     from tests.interaction._connect import build_sse_app
 
     app, _ = build_sse_app(server)
-    async with over_http(app) as root, gateway({"url": f"{root}/sse", "transport": "sse"}) as between:
+    async with over_http(app) as root, gateway({"url": f"{root}/sse", "type": "sse"}) as between:
         yield sse_client(between.sse_url)
 
 
