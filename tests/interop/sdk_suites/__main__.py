@@ -82,7 +82,7 @@ def run(asked, arm, reasons, folder):
     outcomes = pytest(asked, arm.paths, QUICK[arm.name] if asked.quick else arm.chosen, folder)
     judged = [Judged.of(outcome, reasons) for outcome in outcomes.values()]
     again = [one.test for one in judged if one.is_unexplained]
-    if again and len(again) <= 40:
+    if again and len(again) <= 20:
         outcomes |= pytest(asked, again, "", folder)
     return [Judged.of(outcome, reasons) for outcome in outcomes.values()]
 

@@ -1,7 +1,7 @@
 """A pytest plugin that puts the gateway between the clients and servers of the Python SDK's own tests.
 
 Nothing of the SDK's tests is altered on disk. Their seams are the table of connection factories of the interaction suite
-and the `hosted` fixture of the example stories; both are replaced once the tests are collected.
+and the `hosted` fixture of the example stories; both are replaced as pytest loads them.
 
 What is asked of a server in memory is asked over a pipe here, so that both kinds of transport are met.
 """
@@ -11,6 +11,7 @@ import os
 import traceback
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import anyio
 import httpx2
@@ -22,13 +23,19 @@ from mcp_types.version import LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 
 from behind import over_http, over_stdio
 from between import gateway
+from table import read_reasons, short
 
 # To see that the suites themselves pass on this machine.
 DIRECT = bool(os.environ.get("SDK_SUITES_DIRECT"))
 # What the suites give a step that happens in memory; two more processes and sockets take longer on a busy machine.
 SLOWER = float(os.environ.get("SDK_SUITES_SLOWER", "2"))
+# A test that is not expected to pass need not wait as long for what does not come.
+IN_VAIN = 0.4
+REASONS = read_reasons(Path(__file__).with_name("expected.toml"))
 # How long "all is quiet" takes when part of it happens in other processes.
 QUIET_SECONDS = 0.5
+
+_pace = SLOWER
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +48,14 @@ def pytest_configure(config):
     if DIRECT:
         return
     fail_after = anyio.fail_after
-    anyio.fail_after = lambda delay, shield=False: fail_after(delay and delay * SLOWER, shield=shield)
+    anyio.fail_after = lambda delay, shield=False: fail_after(delay and delay * _pace, shield=shield)
     anyio.wait_all_tasks_blocked = partial(anyio.sleep, QUIET_SECONDS)
+
+
+def pytest_runtest_setup(item):
+    global _pace
+    is_expected = any(reason.covers(short(item.nodeid)) for reason in REASONS)
+    _pace = IN_VAIN if is_expected else SLOWER
 
 
 @pytest.hookimpl(tryfirst=True)
