@@ -59,6 +59,7 @@ mod connection;
 mod declared;
 mod drain;
 mod era_probe;
+mod era_race;
 mod establish;
 mod failure;
 mod followed;

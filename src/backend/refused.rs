@@ -5,7 +5,7 @@
 //! | −32020, a header is wrong | the tools are listed anew | with the headers of the new schema |
 //! | −32022, it speaks other versions, one of them ours | era and version are found out anew | as agreed then |
 //! | −32022, though it lists the version that was used | nothing: another replica may answer | as it was |
-//! | HTTP 200 and an error about its session, which is lost | another session is opened | as it was |
+//! | HTTP 200 or 5xx and an error about its session, which is lost | another session is opened | as it was |
 //!
 //! Servers must refuse so with HTTP 400 (MCP 2026-07-28, basic/transports/streamable-http, server validation;
 //! basic/versioning). The same code with any other status may be a tool's own, and what it ran is not known.

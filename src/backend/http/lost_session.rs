@@ -70,14 +70,12 @@ fn is_gone(status: StatusCode) -> bool {
 
 /// Whether an error says that the session is not there, or that `initialize` was never sent.
 pub(in super::super) fn says_so(error: &RawJson) -> bool {
-    error
-        .get("message")
-        .and_then(|message| message.to::<String>())
-        .is_some_and(|text| is_about_session(&text))
+    let text = |member| error.get(member).and_then(|text| text.to::<String>());
+    ["message", "data"].into_iter().filter_map(text).any(|text| is_about_session(&text))
 }
 
 /// What servers say of a session, in lower case.
-const SAYINGS: [&str; 17] = [
+const SAYINGS: [&str; 24] = [
     "not found",
     "unknown",
     "invalid",
@@ -95,6 +93,13 @@ const SAYINGS: [&str; 17] = [
     "could not find",
     "no such",
     "no session",
+    "no transport",
+    "timed out",
+    "stale",
+    "no longer",
+    "recogni",
+    "mismatch",
+    "gone",
 ];
 /// What they say of a connection that was never opened.
 const NOT_OPENED: [&str; 6] = [
@@ -267,6 +272,7 @@ mod tests {
             ),
             (400, r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"missing argument"}}"#, Kept),
             (422, r#"{"detail":"session expired"}"#, Lost),
+            (400, "No transport found for sessionId", Lost),
             (400, "", Kept),
         ];
         for (status, text, expected) in rows {
@@ -280,6 +286,9 @@ mod tests {
             |message: &str| says_so(&RawJson::of(&serde_json::json!({"code": -32602, "message": message})));
         assert!(says_so("Received request before initialization was complete"));
         assert!(says_so("Session abc has expired"));
+        let with_data =
+            serde_json::json!({"code": -32603, "message": "Internal error", "data": "Session not found"});
+        assert!(super::says_so(&RawJson::of(&with_data)));
         assert!(!says_so("the session is fine"));
         assert!(!says_so("file not found"));
         assert!(!says_so(&format!("session not found {}", "x".repeat(2000))));
