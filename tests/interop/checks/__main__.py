@@ -18,6 +18,7 @@ import isolation
 import processes
 import programs
 import servers
+import tutorial
 from gateway import Gateway
 from report import Report
 
@@ -69,6 +70,8 @@ async def run(place, report):
         await programs.run(report, place, gateway, stdio_config)
     if report.wants("commands"):
         await commands.run(report, place, gateway)
+    if report.wants("tutorial"):
+        await tutorial.run(report, place)
     if report.wants("isolation"):
         await isolation.run(report, place, gateway, behind)
 
@@ -77,7 +80,7 @@ def arguments():
     parser = argparse.ArgumentParser()
     for name in ("--binary", "--cache", "--node"):
         parser.add_argument(name, type=Path, required=True)
-    parser.add_argument("--only", default="", help="backends, clients, programs, commands or isolation")
+    parser.add_argument("--only", default="", help="backends, clients, programs, commands, tutorial or isolation")
     return parser.parse_args()
 
 
