@@ -184,6 +184,11 @@ impl Backend {
         }
     }
 
+    /// Waits until it was reached, or the first attempt to reach it failed: of several replicas, one or all.
+    pub async fn first_result(&self) {
+        self.first_attempt_alone().await;
+    }
+
     pub(super) async fn first_attempt_alone(&self) {
         let mut state = self.state.subscribe();
         let _ = state.wait_for(|state| !matches!(state, State::Connecting)).await;
@@ -287,6 +292,17 @@ impl Backend {
         if let Some(replicas) = &self.replicas {
             replicas.retire();
         }
+    }
+
+    /// Why a call cannot be sent now.
+    pub fn refusal(&self) -> Failure {
+        let state = self.state();
+        self.needs_a_person(&state).unwrap_or_else(|| state.refusal())
+    }
+
+    /// Whether the first attempt to reach it is under way.
+    pub fn is_starting(&self) -> bool {
+        matches!(self.state(), State::Connecting)
     }
 
     /// Why it is down, where only a person can change that.

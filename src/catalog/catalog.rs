@@ -8,14 +8,16 @@ use super::app_links;
 use super::audience::{Audience, Shown};
 use super::cursor::BadCursor;
 use super::execution;
-use super::instructions::{self, Instructions};
+use super::instructions;
+use super::known_backend::Backend;
 use super::merge::{self, Part, Source};
 use super::nearest;
-use super::owners::{Owner, Owners};
+use super::owners::Owners;
 use super::pages::{List, Page};
 use super::route::{Item, Route};
 use super::settings::CatalogSettings;
 use super::skills;
+use super::summary::BackendSummary;
 use super::tool::ToolEntry;
 use super::unmatched;
 use super::warning::{Warning, Warnings};
@@ -35,32 +37,6 @@ pub struct Catalog {
     pub(super) backends: Vec<Backend>,
     pub(super) instructions: Option<String>,
     pub(super) warnings: Vec<Warning>,
-}
-
-/// What the catalog keeps of a backend besides its entries.
-#[derive(Debug, Clone)]
-pub(super) struct Backend {
-    pub(super) owner: Owner,
-    pub(super) prefix: String,
-    pub(super) instructions: Option<String>,
-    pub(super) stale: bool,
-}
-
-/// How much of the catalog is one backend's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct BackendSummary {
-    /// Tools clients see.
-    pub tools: usize,
-    /// Prompts clients see.
-    pub prompts: usize,
-    /// Resources clients see.
-    pub resources: usize,
-    /// Resource templates clients see.
-    pub resource_templates: usize,
-    /// Skills clients see.
-    pub skills: usize,
-    /// What the tools' definitions cost a model, estimated as [`tokens_of_tool`](super::tokens_of_tool) does.
-    pub tokens: usize,
 }
 
 impl Catalog {
@@ -94,7 +70,7 @@ impl Catalog {
                 (item.route.qualified.clone(), ToolEntry::new(item, validate, task_support))
             })
             .collect();
-        let backends = parts.iter().map(backend).collect();
+        let backends = parts.iter().map(Backend::of_part).collect();
         Self {
             warnings: warnings.into_vec(),
             ..Self::assemble(generation, settings.page_size, items, tools, backends)
@@ -166,6 +142,31 @@ impl Catalog {
         listed.map(|item| item.route.clone()).or_else(|| self.owners.of_unlisted(uri))
     }
 
+    /// Whom to ask for a resource that is in no list and fits no template: the only backend that can have it.
+    pub fn unlisted_resource(&self, uri: &str) -> Option<Route> {
+        self.owners.only_candidate(uri)
+    }
+
+    /// Whom to ask for a tool or prompt that is in no list: the backend whose prefix it has, if that one declares
+    /// some and lists none, or an only backend without a prefix. Otherwise a name that is in no list is a mistake of
+    /// the caller, who is better helped by the names that are.
+    pub fn unlisted(&self, kind: ListKind, qualified: &str) -> Option<Route> {
+        let is_only = self.backends.len() == 1 && !self.owners.is_partial;
+        Backend::of_name(&self.backends, qualified)?.unlisted(kind, qualified, is_only)
+    }
+
+    /// Whether what this backend offers, or last offered, is part of the catalog.
+    pub fn knows(&self, backend: &str) -> bool {
+        self.backends.iter().any(|known| &*known.owner.backend == backend)
+    }
+
+    /// The same catalog, with whether there are backends of which nothing is known.
+    #[must_use]
+    pub fn partial(mut self, is_partial: bool) -> Self {
+        self.owners.is_partial = is_partial;
+        self
+    }
+
     /// The template of this text, as listed (completion's `ref/resource`).
     pub fn resource_template(&self, template: &str) -> Option<&Route> {
         self.list(ListKind::ResourceTemplates).find(template).map(|item| &item.route)
@@ -175,6 +176,11 @@ impl Catalog {
     /// that no backend lists stay as they are: clients fetch them themselves.
     pub fn shown_uri<'a>(&self, backend: &str, local: &'a str) -> Cow<'a, str> {
         self.owners.shown(backend, local).map_or(Cow::Borrowed(local), Cow::Owned)
+    }
+
+    /// How `backend` itself spells a URI in which it may have normalised what it lists.
+    pub fn own_uri<'a>(&self, backend: &str, uri: &'a str) -> Cow<'a, str> {
+        self.owners.own_spelling(backend, uri).unwrap_or(Cow::Borrowed(uri))
     }
 
     /// Whether clients see any of `backend`'s listed resources or templates under a URI of ours.
@@ -266,35 +272,6 @@ impl Catalog {
 impl Default for Catalog {
     fn default() -> Self {
         Self::empty()
-    }
-}
-
-impl Backend {
-    fn instructions(&self) -> Option<Instructions<'_>> {
-        let text = self.instructions.as_deref()?;
-        Some(Instructions { backend: &self.owner.backend, prefix: &self.prefix, text })
-    }
-}
-
-impl BackendSummary {
-    fn count(&mut self, kind: ListKind) {
-        let counter = match kind {
-            ListKind::Tools => &mut self.tools,
-            ListKind::Prompts => &mut self.prompts,
-            ListKind::Resources => &mut self.resources,
-            ListKind::ResourceTemplates => &mut self.resource_templates,
-            ListKind::Skills => &mut self.skills,
-        };
-        *counter += 1;
-    }
-}
-
-fn backend(part: &Part<'_>) -> Backend {
-    Backend {
-        owner: Owner::new(part.backend.clone(), part.exposure.clone()),
-        prefix: part.source.exposure.prefix.clone(),
-        instructions: part.source.listing.instructions.clone(),
-        stale: part.source.stale,
     }
 }
 

@@ -1,24 +1,32 @@
 //! Is this entry one that every client can read?
 //!
 //! A client with typed models refuses a whole list for one entry it cannot read, and behind the
-//! gateway that would be every backend's list. So what the specification requires is checked, entry
-//! by entry (MCP 2025-11-25, schema `Tool`, `Prompt`, `Resource`, `ResourceTemplate`).
+//! gateway that would be every backend's list. So every entry is checked against the published
+//! schemas ([`entry_schema`]), repaired where its meaning is plain, and otherwise left out.
 
+use super::entry_schema;
+use super::repair::Changes;
 use super::warning::Problem;
-use crate::protocol::{ListKind, Object, RawJson, param_headers, skills};
+use crate::protocol::{ListKind, Object, RawJson, is_url, lenient_object, param_headers, skills};
 
-/// One entry, checked and still as it was spelt.
+/// One entry, checked and, where it had to be, repaired.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) object: Object,
     pub(super) name: String,
     /// What identifies it within its backend: the URI or template, or the name.
     pub(super) key: String,
+    /// What was repaired, for people.
+    pub(super) repaired: Option<String>,
 }
 
 impl Entry {
     pub(super) fn read(kind: ListKind, raw: &RawJson) -> Result<Self, Problem> {
-        let mut object = Object::parse(raw).ok_or(Problem::NotAnObject)?;
+        let mut object = lenient_object(raw).ok_or(Problem::NotAnObject)?;
+        let mut changes = Changes::default();
+        if matches!(kind, ListKind::Resources | ListKind::ResourceTemplates) {
+            add_name(kind, &mut object, &mut changes);
+        }
         let name = match kind {
             ListKind::Skills => skill_name(&object)?,
             _ => text(&object, "name")?,
@@ -27,11 +35,11 @@ impl Entry {
             "name" => name.clone(),
             member => text(&object, member)?,
         };
-        check_schema(kind, &object)?;
-        for (member, is_right) in OPTIONAL {
-            check_optional(&mut object, member, *is_right)?;
+        if kind == ListKind::Resources && !is_url(&key) {
+            return Err(Problem::NotAUrl);
         }
-        Ok(Self { object, name, key })
+        entry_schema::repair(kind, &mut object, &mut changes).map_err(Problem::Malformed)?;
+        Ok(Self { object, name, key, repaired: changes.summary() })
     }
 
     /// Checks which of a tool's arguments headers repeat. Over HTTP a tool that says so in a way nobody can
@@ -64,37 +72,16 @@ pub(super) fn key_member(kind: ListKind) -> &'static str {
     }
 }
 
-type IsRight = fn(&RawJson) -> bool;
-
-/// Optional members and what they must be when present.
-const OPTIONAL: &[(&str, IsRight)] = &[
-    ("title", is_string),
-    ("description", is_string),
-    ("mimeType", is_string),
-    ("annotations", RawJson::is_object),
-    ("_meta", RawJson::is_object),
-    ("outputSchema", |_| true),
-    ("icons", |_| true),
-    ("size", |_| true),
-];
-
-/// `null` for "none" is common, and typed clients refuse it: the member is left out instead.
-fn check_optional(object: &mut Object, member: &'static str, is_right: IsRight) -> Result<(), Problem> {
-    let Some(value) = object.get(member) else { return Ok(()) };
-    if value.is_null() {
-        object.remove(member);
-    } else if !is_right(value) {
-        return Err(Problem::Malformed(member));
+/// A resource without a name is called by its title or its URI: it is found by the URI anyway.
+fn add_name(kind: ListKind, object: &mut Object, changes: &mut Changes) {
+    if text(object, "name").is_ok() {
+        return;
     }
-    Ok(())
-}
-
-fn check_schema(kind: ListKind, object: &Object) -> Result<(), Problem> {
-    let is_tool = kind == ListKind::Tools;
-    if is_tool && !object.get("inputSchema").is_some_and(RawJson::is_object) {
-        return Err(Problem::Malformed("inputSchema"));
+    let stand_in = text(object, "title").or_else(|_| text(object, key_member(kind)));
+    if let Ok(stand_in) = stand_in {
+        object.set("name", RawJson::of(&stand_in));
+        changes.note("name", "is made of its title or URI");
     }
-    Ok(())
 }
 
 /// The name in a skill's front matter, once the skill is found to be one that can be read.
@@ -114,10 +101,6 @@ fn text(object: &Object, member: &'static str) -> Result<String, Problem> {
     text.map(|text| text.into_owned()).ok_or(Problem::Malformed(member))
 }
 
-fn is_string(value: &RawJson) -> bool {
-    value.string().is_some()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -130,28 +113,42 @@ mod tests {
     }
 
     #[test]
-    fn what_typed_clients_would_refuse_is_refused_with_the_member_that_is_wrong() {
-        let tool = |text| read(ListKind::Tools, text).map(|_| ()).unwrap_err();
+    fn an_entry_that_nobody_could_ask_for_is_left_out_and_says_why() {
+        let tool = |text: &str| read(ListKind::Tools, text).map(|_| ()).unwrap_err();
         assert_eq!(tool("7"), Problem::NotAnObject);
-        assert_eq!(tool(r#"{"name":"a","name":"b","inputSchema":{}}"#), Problem::NotAnObject);
         assert_eq!(tool(r#"{"inputSchema":{}}"#), Problem::Malformed("name"));
         assert_eq!(tool(r#"{"name":"","inputSchema":{}}"#), Problem::Malformed("name"));
-        assert_eq!(tool(r#"{"name":"a","inputSchema":true}"#), Problem::Malformed("inputSchema"));
-        assert_eq!(
-            tool(r#"{"name":"a","description":[],"inputSchema":{}}"#),
-            Problem::Malformed("description")
-        );
-        let resource = read(ListKind::Resources, r#"{"name":"a"}"#).map(|_| ()).unwrap_err();
-        assert_eq!(resource, Problem::Malformed("uri"));
+        assert_eq!(tool(r#"{"name":7,"inputSchema":{}}"#), Problem::Malformed("name"));
+        assert_eq!(tool(r#"{"name":"a","inputSchema":false}"#), Problem::Malformed("inputSchema"));
+        let resource = |text: &str| read(ListKind::Resources, text).map(|_| ()).unwrap_err();
+        assert_eq!(resource(r#"{"name":"a"}"#), Problem::Malformed("uri"));
+        for no_url in ["docs/readme", "http://", "notes://a b/", "x://h:99999/"] {
+            assert_eq!(
+                resource(&format!(r#"{{"name":"a","uri":"{no_url}"}}"#)),
+                Problem::NotAUrl,
+                "{no_url}"
+            );
+        }
     }
 
     #[test]
     fn a_null_for_nothing_is_left_out_and_all_else_is_kept() {
-        let text = r#"{"name":"a","description":null,"inputSchema":{"n":1.50},"unknown":null}"#;
+        let text =
+            r#"{"name":"a","description":null,"inputSchema":{"type":"object","n":1.50},"unknown":null}"#;
         let entry = read(ListKind::Tools, text).unwrap();
+        assert_eq!(entry.repaired, None);
         assert_eq!(
             entry.object.to_json().as_str(),
-            r#"{"name":"a","inputSchema":{"n":1.50},"unknown":null}"#
+            r#"{"name":"a","inputSchema":{"type":"object","n":1.50},"unknown":null}"#
         );
+    }
+
+    #[test]
+    fn a_resource_without_a_name_gets_one_and_of_two_values_of_a_key_the_last_counts() {
+        let entry = read(ListKind::Resources, r#"{"uri":"a://b","uri":"a://c","name":null}"#).unwrap();
+        assert_eq!((entry.key.as_str(), entry.name.as_str()), ("a://c", "a://c"));
+        assert!(entry.repaired.is_some());
+        let entry = read(ListKind::ResourceTemplates, r#"{"uriTemplate":"a://{b}","title":"T"}"#).unwrap();
+        assert_eq!(entry.name, "T");
     }
 }

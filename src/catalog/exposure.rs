@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use globset::{Glob, GlobSet, GlobSetBuilder, escape};
 
 use super::settings::ExposureSettings;
+use crate::protocol::{has_dot_segments, uri_variants};
 
 /// The globs of one backend, compiled.
 ///
@@ -33,6 +34,27 @@ impl Exposure {
     pub(super) fn hides(&self, keys: &[&str]) -> bool {
         keys.iter().any(|key| self.hide.is_match(key))
     }
+
+    /// Whether a URI in no list is hidden, in any of its spellings: a backend takes all of them for the same. Where
+    /// dot segments lead depends on the backend, so that nobody can say what they would not reach.
+    pub(super) fn hides_uri(&self, uri: &str) -> bool {
+        !self.hide.is_empty() && (has_dot_segments(uri) || matches_variant(&self.hide, uri))
+    }
+
+    /// Whether a URI in no list may be asked for.
+    pub(super) fn shows_uri(&self, uri: &str) -> bool {
+        let is_exposed = |globs: &GlobSet| !has_dot_segments(uri) && matches_variant(globs, uri);
+        self.expose.as_ref().is_none_or(is_exposed) && !self.hides_uri(uri)
+    }
+
+    /// Whether anything is hidden by name.
+    pub(super) fn hides_anything(&self) -> bool {
+        !self.hide.is_empty()
+    }
+}
+
+fn matches_variant(globs: &GlobSet, uri: &str) -> bool {
+    globs.is_match(uri) || uri_variants(uri).iter().any(|uri| globs.is_match(uri))
 }
 
 /// One glob of the settings.
@@ -87,6 +109,18 @@ mod tests {
         let some = exposure(&["file:///docs/*"], &["secret*"]);
         assert!(some.shows(&["file:///docs/a/b", "handbook"]));
         assert!(!some.shows(&["file:///docs/a/b", "secret handbook"]));
+    }
+
+    #[test]
+    fn a_uri_is_hidden_or_exposed_in_every_spelling() {
+        let some = exposure(&[], &["file:///secret docs/*"]);
+        for spelling in ["file:///secret docs/a", "file:///secret%20docs/a", "FILE:///x/../secret%20docs/a"] {
+            assert!(some.hides_uri(spelling), "{spelling}");
+        }
+        assert!(!some.hides_uri("file:///docs/a"));
+        let some = exposure(&["file:///my docs/*"], &[]);
+        assert!(some.shows_uri("file:///my docs/a") && some.shows_uri("file:///my%20docs/a"));
+        assert!(!some.shows_uri("file:///my docs/../a") && !some.shows_uri("file:///my docs/%2e%2e/a"));
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Findings {
         path: &str,
     ) {
         let Some(target) = schema.get("$ref").and_then(Value::as_str) else { return };
-        let is_there = |fragment: &str| whole.pointer(fragment).is_some() || anchors.contains(fragment);
+        let is_there = |fragment: &str| leads(whole, anchors, fragment);
         match target.strip_prefix('#') {
             None => self.refused(format!("`{path}` refers to {target:?}, outside the schema")),
             Some(fragment) if !is_there(fragment) => {
@@ -203,6 +203,21 @@ fn unknown_formats(tool: &RawJson) -> BTreeSet<String> {
 fn is_property_name(name: &str) -> bool {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     (1..=64).contains(&name.len()) && name.chars().all(is_legal)
+}
+
+/// Whether all references of `schema` within itself lead to something.
+pub(super) fn leads_somewhere(schema: &Value) -> bool {
+    let (anchors, mut all_lead) = (anchors(schema), true);
+    walk(schema, "", 1, &mut |members, _, _| {
+        let fragment =
+            members.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
+        all_lead &= fragment.is_none_or(|fragment| leads(schema, &anchors, fragment));
+    });
+    all_lead
+}
+
+fn leads(whole: &Value, anchors: &HashSet<String>, fragment: &str) -> bool {
+    whole.pointer(fragment).is_some() || anchors.contains(fragment)
 }
 
 /// The names by which references inside `schema` may call parts of it.

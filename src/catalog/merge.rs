@@ -65,6 +65,9 @@ impl<'a> Part<'a> {
     }
 
     fn settled(&self, kind: ListKind, mut entry: Entry, warnings: &mut Warnings) -> Option<Entry> {
+        if let Some(changes) = entry.repaired.take() {
+            warnings.add(&self.backend, kind, &entry.key, Problem::Repaired(changes));
+        }
         if kind != ListKind::Tools {
             return Some(entry);
         }

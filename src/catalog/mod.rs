@@ -6,10 +6,12 @@
 //! | `listing.rs` | what did one backend offer? |
 //! | `merge.rs` | how do the lists of many backends become one? |
 //! | `entry.rs` | is this entry one that every client can read? |
+//! | `entry_schema.rs`, `repair.rs`, `timestamp.rs` | what must an entry be, and how is it repaired? |
 //! | `exposure.rs` | which of a backend's entries may clients see? |
 //! | `unmatched.rs` | which settings name nothing? |
 //! | `names.rs` | what is an entry called towards clients? |
-//! | `uris.rs`, `owners.rs` | how is a URI spelt that two backends offer, and who owns it? |
+//! | `known_backend.rs` | what is kept of a backend besides its entries? |
+//! | `uris.rs`, `owners.rs`, `owner.rs` | how is a URI spelt that two backends offer, and who owns it? |
 //! | `app_links.rs` | which resource does a tool's user interface live in? |
 //! | `skills.rs` | under which URIs do clients find the files of a skill? |
 //! | `view.rs` | what does one principal see? |
@@ -21,6 +23,7 @@
 //! | `execution.rs` | must a tool run as a task? |
 //! | `tool.rs`, `arguments.rs` | what is known about one tool, and do these arguments fit it? |
 //! | `lint.rs`, `tokens.rs` | would a model's API refuse this tool, and what does it cost? |
+//! | `summary.rs` | how much of it is one backend's? |
 //! | `store.rs` | what was there before the gateway restarted? |
 //! | `warning.rs` | what did the operator not expect? |
 //! | `settings.rs` | what can an operator set? |
@@ -37,21 +40,27 @@ mod catalog;
 mod cursor;
 mod digest;
 mod entry;
+mod entry_schema;
 mod execution;
 mod exposure;
 mod instructions;
+mod known_backend;
 mod lint;
 mod listing;
 mod merge;
 mod names;
 mod nearest;
+mod owner;
 mod owners;
 mod pages;
+mod repair;
 mod route;
 mod schema_cost;
 mod settings;
 mod skills;
 mod store;
+mod summary;
+mod timestamp;
 mod tokens;
 mod tool;
 mod unmatched;
@@ -61,9 +70,11 @@ mod warning;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod uri_tests;
 
 pub use audience::Audience;
-pub use catalog::{BackendSummary, Catalog};
+pub use catalog::Catalog;
 pub use cursor::BadCursor;
 pub use instructions::MAX_INSTRUCTIONS;
 pub use lint::{Finding, Severity, lint};
@@ -74,6 +85,8 @@ pub use pages::Page;
 pub use route::Route;
 pub use settings::{CatalogSettings, ExposureSettings};
 pub use store::{KeptListing, load, save};
+pub use summary::BackendSummary;
 pub use tokens::of_tool as tokens_of_tool;
 pub use tool::ToolEntry;
+pub use uris::{slug as uri_slug, unmark as unmark_uri};
 pub use warning::{MAX_WARNINGS, Problem, Warning};

@@ -24,6 +24,11 @@ pub struct CatalogSettings {
     #[serde(with = "units::duration")]
     #[schemars(with = "units::DurationText")]
     pub refresh: Duration,
+    /// How long the first lists and handshakes after a start wait, all together, for backends that were never
+    /// reached before and of which no copy is kept. Zero for not at all.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "units::DurationOrZeroText")]
+    pub first_list_wait: Duration,
 }
 
 impl Default for CatalogSettings {
@@ -33,6 +38,7 @@ impl Default for CatalogSettings {
             client_prefix: "mcp__switchyard__".to_owned(),
             page_size: 1000,
             refresh: Duration::from_secs(300),
+            first_list_wait: Duration::from_secs(2),
         }
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::protocol::{ListKind, RawJson};
 
-fn raw(text: &str) -> RawJson {
+pub(super) fn raw(text: &str) -> RawJson {
     RawJson::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
 }
 
@@ -15,11 +15,11 @@ fn tool(name: &str) -> RawJson {
     raw(&format!(r#"{{"name":{},"inputSchema":{{"type":"object"}}}}"#, RawJson::of(name).as_str()))
 }
 
-fn tools(names: &[&str]) -> Listing {
+pub(super) fn tools(names: &[&str]) -> Listing {
     Listing { tools: names.iter().map(|name| tool(name)).collect(), ..Listing::default() }
 }
 
-fn resources(uris: &[&str], templates: &[&str]) -> Listing {
+pub(super) fn resources(uris: &[&str], templates: &[&str]) -> Listing {
     let entry = |member: &str, uri: &&str| raw(&format!(r#"{{"{member}":"{uri}","name":"n"}}"#));
     Listing {
         resources: uris.iter().map(|uri| entry("uri", uri)).collect(),
@@ -28,7 +28,7 @@ fn resources(uris: &[&str], templates: &[&str]) -> Listing {
     }
 }
 
-fn exposure(backend: &str) -> ExposureSettings {
+pub(super) fn exposure(backend: &str) -> ExposureSettings {
     ExposureSettings {
         backend: backend.to_owned(),
         prefix: backend.to_owned(),
@@ -36,7 +36,7 @@ fn exposure(backend: &str) -> ExposureSettings {
     }
 }
 
-fn merge(backends: &[(ExposureSettings, Listing)]) -> Catalog {
+pub(super) fn merge(backends: &[(ExposureSettings, Listing)]) -> Catalog {
     let sources: Vec<_> = backends
         .iter()
         .map(|(exposure, listing)| Source { exposure, listing, stale: false, over_http: false })
@@ -55,11 +55,11 @@ fn listed(catalog: &Catalog, kind: ListKind) -> Vec<String> {
     entries.iter().map(|entry| entry.get(member).unwrap().string().unwrap().into_owned()).collect()
 }
 
-fn owner(catalog: &Catalog, uri: &str) -> Option<(String, String)> {
+pub(super) fn owner(catalog: &Catalog, uri: &str) -> Option<(String, String)> {
     catalog.resource(uri).map(|route| (route.backend.to_string(), route.local.to_string()))
 }
 
-fn owned(backend: &str, uri: &str) -> Option<(String, String)> {
+pub(super) fn owned(backend: &str, uri: &str) -> Option<(String, String)> {
     Some((backend.to_owned(), uri.to_owned()))
 }
 
@@ -74,8 +74,7 @@ fn tools_come_in_configuration_order_then_the_backends_own_and_lead_back() {
 
 #[test]
 fn only_the_name_of_an_entry_is_touched() {
-    let text =
-        r#"{"x-unknown":1.50e+2,"name":"a","inputSchema":{"b":"\u00e9", "a":12345678901234567890},"z":[ ]}"#;
+    let text = r#"{"x-unknown":1.50e+2,"name":"a","inputSchema":{"type":"object", "b":"\u00e9", "a":12345678901234567890},"z":[ ]}"#;
     let listing = Listing { tools: vec![raw(text)], ..Listing::default() };
     let catalog = merge(&[(exposure("crm"), listing)]);
     let expected = format!("[{}]", text.replace(r#""name":"a""#, r#""name":"crm__a""#));
@@ -86,7 +85,7 @@ fn only_the_name_of_an_entry_is_touched() {
 fn a_malformed_entry_drops_only_itself_and_says_so() {
     let mut listing = tools(&["a", "b", "a"]);
     listing.tools.insert(1, raw("[]"));
-    listing.tools.insert(2, raw(r#"{"name":"broken"}"#));
+    listing.tools.insert(2, raw(r#"{"name":"broken","inputSchema":false}"#));
     let catalog = merge(&[(exposure("crm"), listing)]);
     assert_eq!(listed(&catalog, ListKind::Tools), ["crm__a", "crm__b"]);
     let warnings: Vec<String> = catalog.warnings().iter().map(ToString::to_string).collect();
@@ -239,9 +238,11 @@ fn a_user_interface_in_no_list_belongs_to_the_backend_whose_tool_links_it() {
 fn a_tool_whose_header_annotations_are_wrong_is_dropped_over_http_and_stripped_elsewhere() {
     let listing = Listing {
         tools: vec![
-            raw(r#"{"name":"good","inputSchema":{"properties":{"r":{"type":"string","x-mcp-header":"R"}}}}"#),
             raw(
-                r#"{"name":"bad","inputSchema":{"n":1.0,"properties":{"r":{"type":"number","x-mcp-header":"R"}}}}"#,
+                r#"{"name":"good","inputSchema":{"type":"object","properties":{"r":{"type":"string","x-mcp-header":"R"}}}}"#,
+            ),
+            raw(
+                r#"{"name":"bad","inputSchema":{"type":"object","n":1.0,"properties":{"r":{"type":"number","x-mcp-header":"R"}}}}"#,
             ),
         ],
         ..Listing::default()
@@ -256,7 +257,10 @@ fn a_tool_whose_header_annotations_are_wrong_is_dropped_over_http_and_stripped_e
     assert_eq!(over_http.tool("a__good").unwrap().param_headers[0].header, "Mcp-Param-R");
     assert!(over_http.warnings()[0].to_string().contains("is left out"), "{:?}", over_http.warnings());
     let bad = elsewhere.tool("a__bad").unwrap();
-    assert_eq!(bad.input_schema.as_str(), r#"{"n":1.0,"properties":{"r":{"type":"number"}}}"#);
+    assert_eq!(
+        bad.input_schema.as_str(),
+        r#"{"type":"object","n":1.0,"properties":{"r":{"type":"number"}}}"#
+    );
     assert_eq!(
         (bad.entry.get("inputSchema").as_ref(), bad.param_headers.len()),
         (Some(&bad.input_schema), 0)

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use serde_json::json;
+
 use super::arguments::Checker;
 use super::route::{Item, Route};
 use super::tokens;
@@ -42,6 +44,12 @@ impl ToolEntry {
             task_support,
             checker: OnceLock::new(),
         })
+    }
+
+    /// A tool that is in no list: nothing but its name is known.
+    pub fn unlisted(route: Route) -> Arc<Self> {
+        let entry = json!({ "name": &*route.local, "inputSchema": { "type": "object" } });
+        Self::new(&Item { entry: RawJson::of(&entry), route }, false, Support::Forbidden)
     }
 }
 

@@ -7,7 +7,7 @@ use super::digest::suffix;
 
 /// The backend's name as the start of a URI scheme: a lower-case letter, then letters, digits, `-`
 /// and `.`. A name that had to be changed carries a hash, so no two backends share a slug.
-pub(super) fn slug(backend: &str) -> String {
+pub fn slug(backend: &str) -> String {
     let is_slug = |text: &str| text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.'));
     if backend.starts_with(|c: char| c.is_ascii_lowercase()) && is_slug(backend) {
         return backend.to_owned();
@@ -26,7 +26,7 @@ pub(super) fn marked(slug: &str, uri: &str) -> String {
 }
 
 /// The slug and the rest, if `uri` may be a marked one.
-pub(super) fn unmark(uri: &str) -> Option<(&str, &str)> {
+pub fn unmark(uri: &str) -> Option<(&str, &str)> {
     uri.split_once('+').filter(|(slug, rest)| !slug.is_empty() && !rest.is_empty())
 }
 

@@ -1,9 +1,9 @@
 //! What does one principal see of the catalog?
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use super::catalog::{Backend, Catalog};
+use super::catalog::Catalog;
+use super::known_backend::Backend;
 use super::route::{Item, Route};
 use crate::protocol::ListKind;
 
@@ -24,7 +24,9 @@ impl Catalog {
             self.tools.get(name).map(|tool| (name.clone(), tool.clone()))
         });
         let tools = tools.collect();
-        Self::assemble(self.generation, self.page_size, items, tools, backends)
+        let mut view = Self::assemble(self.generation, self.page_size, items, tools, backends);
+        view.owners.is_partial = self.owners.is_partial;
+        view
     }
 
     /// `backend` without the URIs that are not allowed. If any is not, links to URIs in no list are
@@ -35,10 +37,11 @@ impl Catalog {
             let routes = self.list(kind).items().iter().map(|item| &item.route);
             routes.filter(move |route| route.backend == backend.owner.backend && !allows(kind, route))
         });
-        let denied: HashSet<Arc<str>> = denied.map(|route| route.local.clone()).collect();
         let mut backend = backend.clone();
-        backend.owner.is_open &= denied.is_empty();
-        backend.owner.denied.extend(denied);
+        for route in denied {
+            backend.owner.deny(&route.local);
+            backend.owner.close();
+        }
         backend
     }
 }

@@ -26,10 +26,14 @@ pub struct Warning {
 /// What happened to an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
-    /// Dropped: not an object, or an object with a key that stands twice.
+    /// Dropped: not an object.
     NotAnObject,
     /// Dropped: a member clients rely on is missing or of another type.
     Malformed(&'static str),
+    /// Dropped: clients with a URL type cannot hold its URI.
+    NotAUrl,
+    /// Shown with these changes, without which typed clients would refuse the whole list.
+    Repaired(String),
     /// What it says about headers that repeat arguments cannot be followed.
     ParamHeaders {
         /// Why.
@@ -61,7 +65,11 @@ impl fmt::Display for Warning {
         }
         write!(f, "backend {backend}, {}: {entry:?} ", kind.method())?;
         match problem {
-            Problem::NotAnObject => write!(f, "is left out: it is no object with distinct keys"),
+            Problem::NotAnObject => write!(f, "is left out: it is no object"),
+            Problem::NotAUrl => {
+                write!(f, "is left out: its `uri` is no URL, and clients that parse it refuse the list")
+            }
+            Problem::Repaired(changes) => write!(f, "is repaired for typed clients: {changes}"),
             Problem::Malformed(member) => {
                 write!(f, "is left out: its `{member}` is missing or of the wrong type")
             }

@@ -95,9 +95,14 @@ impl Driver {
         if self.inbound.routed.is_about_a_task() {
             return Box::pin(self.open_task()).await;
         }
-        let mut target = match resolve(&self.router, &self.inbound) {
+        let catalog = self.router.catalog();
+        let mut target = match resolve(&self.router, &catalog, &self.inbound) {
             Ok(target) => target,
-            Err(error) => return Some(self.unresolved(error)),
+            // In a box: few requests come to it.
+            Err(error) => match Box::pin(self.unresolved(error, catalog.generation())).await {
+                Ok(target) => target,
+                Err(event) => return Some(event),
+            },
         };
         if let Err(error) = self.open_cursor(&mut target) {
             return Some(self.refuse(error));
@@ -251,18 +256,6 @@ impl Driver {
         self.account.failed(failure.error(), failure.message());
         self.account.end(failure.outcome());
         Event::Answer(failure.into_answer(self.inbound.routed))
-    }
-
-    /// Nobody owns what is asked for; a backend that was never reached may, and is named then.
-    fn unresolved(&mut self, error: RpcError) -> Event {
-        let name = self.inbound.params.as_ref().and_then(|params| params.get("name"));
-        let name = name.as_ref().and_then(|name| name.string()).unwrap_or_default();
-        let fleet = self.router.fleet();
-        let Some(owner) = fleet.unreached_owner(&name) else { return self.refuse(error) };
-        let backend = owner.backend.name();
-        let reason = owner.backend.snapshot().last_error.unwrap_or_else(|| "it is still starting".to_owned());
-        let message = format!("{}; backend `{backend}` has not been reached yet ({reason})", error.message);
-        self.refuse(RpcError { message, ..error }.with("backend", backend))
     }
 
     /// Answers a request that belongs to no backend.

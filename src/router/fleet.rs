@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::backend::{Backend, CacheHint, Offer, State};
-use crate::catalog::{ExposureSettings, KeptListing, Listing, SEPARATOR};
+use crate::catalog::{ExposureSettings, KeptListing, Listing, SEPARATOR, unmark_uri, uri_slug};
 use crate::protocol::{Era, ListKind, RawJson, Revision, skills, tasks};
+
+use super::target::Named;
 
 /// One backend with all that the router knows of it.
 #[derive(Clone)]
@@ -61,6 +63,11 @@ impl Member {
     pub(super) fn skills(&self) -> Option<RawJson> {
         let is_legacy = self.backend.known_era() == Some(Era::Legacy);
         skills::declared(&self.capabilities()?).filter(|_| !is_legacy)
+    }
+
+    /// Whether it was never reached, and no copy of what it offered is kept.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.kept.is_none() && self.backend.offer().is_none()
     }
 
     /// What it declares, or last declared.
@@ -119,12 +126,46 @@ impl Fleet {
         (member.exposure.expose.is_empty() && member.exposure.hide.is_empty()).then_some(member)
     }
 
-    /// A backend whose entries are not known yet, to which `name` would belong by its prefix.
-    pub(super) fn unreached_owner(&self, name: &str) -> Option<&Member> {
-        self.members.iter().find(|member| {
-            let local =
-                name.strip_prefix(&member.exposure.prefix).and_then(|rest| rest.strip_prefix(SEPARATOR));
-            !member.exposure.prefix.is_empty() && local.is_some() && member.listing().is_none()
+    /// Whether nothing is known of some backend.
+    pub(super) fn is_partial(&self) -> bool {
+        self.members.iter().any(Member::is_unknown)
+    }
+
+    /// The backend of which nothing is known and to which `named` must belong.
+    pub(super) fn unknown_owner(&self, named: &Named) -> Option<&Member> {
+        let owner = match named {
+            Named::Name(name) => self.owner_of_name(name),
+            Named::Uri(uri) => self.unknown_owner_of_uri(uri),
+        };
+        owner.filter(|member| member.is_unknown())
+    }
+
+    /// By the longest prefix that fits; without one, the only backend that has none.
+    fn owner_of_name(&self, name: &str) -> Option<&Member> {
+        let prefix = |member: &&Member| {
+            let prefix = &member.exposure.prefix;
+            let local = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(SEPARATOR));
+            !prefix.is_empty() && local.is_some()
+        };
+        let fitting = self.members.iter().filter(prefix);
+        fitting.max_by_key(|member| member.exposure.prefix.len()).or_else(|| {
+            let mut plain = self.members.iter().filter(|member| member.exposure.prefix.is_empty());
+            plain.next().filter(|_| plain.next().is_none())
+        })
+    }
+
+    /// By its mark; without one, the only unknown backend while no other has resources.
+    fn unknown_owner_of_uri(&self, uri: &str) -> Option<&Member> {
+        let slug = unmark_uri(uri).map(|(slug, _)| slug);
+        let marked = self.members.iter().find(|member| slug == Some(&*uri_slug(member.backend.name())));
+        let has_resources = |member: &Member| {
+            let declared = member.capabilities().and_then(|declared| declared.get("resources"));
+            declared.is_some_and(|declared| declared.is_object())
+        };
+        marked.or_else(|| {
+            let mut unknown = self.members.iter().filter(|member| member.is_unknown());
+            let only = unknown.next().filter(|_| unknown.next().is_none());
+            only.filter(|_| !self.members.iter().any(has_resources))
         })
     }
 

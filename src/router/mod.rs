@@ -18,9 +18,11 @@
 //! | `seal.rs` | what may a client keep for us? |
 //! | `account.rs` | who counts and logs the call? |
 //! | `target.rs` | which backend owns it, and under which name? |
+//! | `unresolved.rs` | what becomes of a request for something that no known backend has? |
 //! | `hop.rs` | what is rewritten on the way there and back? |
 //! | `convert/` | what is changed in an answer so that this client can read it? |
 //! | `lists.rs` | what does a client get for one request of a list? |
+//! | `settling.rs` | for what does a list or a handshake wait? |
 //! | `failure.rs` | how is a call answered that no backend answered? |
 //! | `fleet.rs` | which backends are there, and what was last known of each? |
 //! | `replace.rs` | how do other backends take the place of these? |
@@ -56,11 +58,13 @@ mod request;
 mod router;
 mod seal;
 mod session;
+mod settling;
 mod skills;
 mod status;
 mod subscriptions;
 mod target;
 mod tasks;
+mod unresolved;
 mod updates;
 mod vendor;
 mod visit;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::TransportSettings;
+use crate::backend::{Offer, TransportSettings};
 use crate::catalog::{Catalog, CatalogSettings, KeptListing, Source, save};
 use crate::protocol::{ListKind, Routed};
 use crate::telemetry::backends::{self, Entries};
@@ -73,7 +73,7 @@ pub(super) fn merge(generation: u64, settings: &CatalogSettings, fleet: &Fleet) 
             over_http: matches!(member.backend.settings().transport, TransportSettings::Http { .. }),
         })
         .collect();
-    Catalog::merge(generation, settings, &sources)
+    Catalog::merge(generation, settings, &sources).partial(fleet.is_partial())
 }
 
 impl Router {
@@ -99,7 +99,30 @@ impl Router {
 
     /// Merges once and tells clients what changed.
     pub fn refresh(&self) {
-        let _refreshing = self.refreshing.lock();
+        let mut merged = self.merged.lock();
+        *merged = self.offers();
+        self.merge_and_tell();
+    }
+
+    /// The same, if a backend offers something else than what the catalog is made of.
+    pub(super) fn refresh_if_due(&self) {
+        let mut merged = self.merged.lock();
+        let offers = self.offers();
+        let is_same = |(one, other): (&Option<Arc<Offer>>, &Option<Arc<Offer>>)| match (one, other) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        if merged.len() != offers.len() || !merged.iter().zip(&offers).all(is_same) {
+            *merged = offers;
+            self.merge_and_tell();
+        }
+    }
+
+    fn offers(&self) -> Vec<Option<Arc<Offer>>> {
+        self.fleet().members().iter().map(|member| member.backend.offer()).collect()
+    }
+
+    fn merge_and_tell(&self) {
         let old = self.catalog();
         let fleet = self.fleet();
         let mut new = merge(old.generation(), &self.settings(), &fleet);

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Offer};
 use crate::catalog::{Catalog, CatalogSettings, KeptListing, Route};
 use crate::protocol::{Era, ParamHeader, RawJson, Routed, gateway_info, skills, tasks};
 use crate::telemetry::CallMetrics;
@@ -22,6 +22,7 @@ use super::parking::Parking;
 use super::refresh::{Changes, Counters, merge};
 use super::request::Inbound;
 use super::seal::Sealer;
+use super::settling::FirstWait;
 use super::subscriptions::Registry;
 use super::tasks::{Followers, Held};
 use super::visits::Visits;
@@ -51,8 +52,9 @@ pub struct Router {
     followers: Followers,
     registry: Mutex<Registry>,
     visits: Visits,
-    /// Held while the catalog is made anew, so that the newest is never replaced by an older one.
-    pub(super) refreshing: Mutex<()>,
+    first_wait: FirstWait,
+    /// What the catalog is made of. Held while it is made anew, so that the newest is never replaced by an older one.
+    pub(super) merged: Mutex<Vec<Option<Arc<Offer>>>>,
 }
 
 impl Router {
@@ -72,7 +74,8 @@ impl Router {
             followers: Followers::default(),
             registry: Mutex::default(),
             visits: Visits::default(),
-            refreshing: Mutex::default(),
+            first_wait: FirstWait::default(),
+            merged: Mutex::default(),
         });
         for backend in router.backends() {
             router.hear_updates(&backend);
@@ -193,6 +196,10 @@ impl Router {
         &self.visits
     }
 
+    pub(super) fn first_wait(&self) -> &FirstWait {
+        &self.first_wait
+    }
+
     pub(super) fn settings(&self) -> Arc<CatalogSettings> {
         self.settings.load_full()
     }
@@ -230,9 +237,14 @@ impl Router {
             Routed::CallTool | Routed::GetPrompt => Arc::clone(&route.qualified),
             _ => Arc::from(""),
         };
-        let key = (routed, Arc::clone(&route.backend), name);
+        let mut key = (routed, Arc::clone(&route.backend), name);
         if let Some(found) = self.metrics.get(&key) {
             return Arc::clone(&found);
+        }
+        // Names in no list are the client's: they are counted together.
+        let catalog = self.catalog();
+        if catalog.tool(&key.2).is_none() && catalog.prompt(&key.2).is_none() {
+            key.2 = Arc::from("");
         }
         if self.metrics.len() >= MAX_METRICS {
             // Names that are still called come back; those that nobody has any more do not.

@@ -24,12 +24,18 @@ pub(super) struct Target {
     pub is_followed: bool,
 }
 
+impl Target {
+    /// A target of which nothing but its route is known.
+    pub(super) fn of_route(route: Route) -> Self {
+        Self { route, replica: None, tool: None, params: Object::new(), is_followed: false }
+    }
+}
+
 /// Finds the owner.
 ///
 /// # Errors
 /// −32602 (−32002 for a resource towards a legacy client) naming what is unknown and what is near.
-pub(super) fn resolve(router: &Router, inbound: &Inbound) -> Result<Target, RpcError> {
-    let catalog = &*router.catalog();
+pub(super) fn resolve(router: &Router, catalog: &Catalog, inbound: &Inbound) -> Result<Target, RpcError> {
     let params = inbound.params.clone().unwrap_or_else(RawJson::empty_object);
     let params = Object::parse(&params).ok_or_else(|| {
         RpcError::invalid_params("`params` must be an object in which no member stands twice")
@@ -37,12 +43,18 @@ pub(super) fn resolve(router: &Router, inbound: &Inbound) -> Result<Target, RpcE
     let (route, tool) = match inbound.routed {
         Routed::CallTool => {
             let name = text(&params, "name")?;
-            let tool = catalog.tool(&name).ok_or_else(|| unknown(catalog, ListKind::Tools, "tool", &name))?;
-            (tool.route.clone(), Some(Arc::clone(tool)))
+            let unlisted = || catalog.unlisted(ListKind::Tools, &name).map(ToolEntry::unlisted);
+            let tool = catalog.tool(&name).cloned().or_else(unlisted);
+            let tool = tool.ok_or_else(|| unknown(catalog, ListKind::Tools, "tool", &name))?;
+            (tool.route.clone(), Some(tool))
         }
         Routed::GetPrompt => (prompt(catalog, &text(&params, "name")?)?, None),
-        Routed::ReadResource | Routed::GetSkill | Routed::ReadDirectory => {
+        Routed::ReadResource => {
             (resource(catalog, inbound.caller.revision.era(), &text(&params, "uri")?)?, None)
+        }
+        Routed::GetSkill | Routed::ReadDirectory => {
+            let (era, uri) = (inbound.caller.revision.era(), text(&params, "uri")?);
+            (catalog.resource(&uri).ok_or_else(|| no_resource(era, &uri))?, None)
         }
         Routed::Complete => (reference(catalog, &params)?, None),
         Routed::GetTask | Routed::UpdateTask | Routed::CancelTask => return Err(tasks::unknown()),
@@ -57,18 +69,53 @@ fn text(object: &Object, key: &str) -> Result<String, RpcError> {
 }
 
 fn prompt(catalog: &Catalog, name: &str) -> Result<Route, RpcError> {
-    catalog.prompt(name).cloned().ok_or_else(|| unknown(catalog, ListKind::Prompts, "prompt", name))
+    let route = catalog.prompt(name).cloned().or_else(|| catalog.unlisted(ListKind::Prompts, name));
+    route.ok_or_else(|| unknown(catalog, ListKind::Prompts, "prompt", name))
 }
 
-/// A URI that nobody owns is never asked of all: it may say something about its reader.
+/// A URI in no list goes to the only backend that can have it. One that several may have is asked of none: it may say
+/// something about its reader.
 pub(super) fn resource(catalog: &Catalog, era: Era, uri: &str) -> Result<Route, RpcError> {
-    catalog.resource(uri).ok_or_else(|| {
-        let code = match era {
-            Era::Modern => code::INVALID_PARAMS,
-            Era::Legacy => code::RESOURCE_NOT_FOUND,
-        };
-        RpcError::new(code, "no backend offers this resource").with_data(json!({ "uri": uri }))
-    })
+    let route = catalog.resource(uri).or_else(|| catalog.unlisted_resource(uri));
+    route.ok_or_else(|| no_resource(era, uri))
+}
+
+fn no_resource(era: Era, uri: &str) -> RpcError {
+    let code = match era {
+        Era::Modern => code::INVALID_PARAMS,
+        Era::Legacy => code::RESOURCE_NOT_FOUND,
+    };
+    RpcError::new(code, "no backend offers this resource").with_data(json!({ "uri": uri }))
+}
+
+/// What a request names: a tool, a prompt, a resource, or what its completion is about.
+pub(super) fn named(inbound: &Inbound) -> Option<Named> {
+    let params = inbound.params.as_ref()?;
+    let text = |value: Option<RawJson>| value.and_then(|value| value.string().map(String::from));
+    match inbound.routed {
+        Routed::CallTool | Routed::GetPrompt => text(params.get("name")).map(Named::Name),
+        Routed::ReadResource => text(params.get("uri")).map(Named::Uri),
+        Routed::Complete => {
+            let reference = params.get("ref")?;
+            let name = text(reference.get("name")).map(Named::Name);
+            name.or_else(|| text(reference.get("uri")).map(Named::Uri))
+        }
+        _ => None,
+    }
+}
+
+/// The name or URI of a request, as its client spells it.
+pub(super) enum Named {
+    Name(String),
+    Uri(String),
+}
+
+impl Named {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Name(text) | Self::Uri(text) => text,
+        }
+    }
 }
 
 /// What a completion is about: a prompt by name or a resource template by its text.
@@ -80,6 +127,7 @@ fn reference(catalog: &Catalog, params: &Object) -> Result<Route, RpcError> {
         "ref/resource" => {
             let uri = text(&reference, "uri").map_err(|_| invalid())?;
             let route = catalog.resource_template(&uri).cloned().or_else(|| catalog.resource(&uri));
+            let route = route.or_else(|| catalog.unlisted_resource(&uri));
             route.ok_or_else(|| RpcError::invalid_params("no backend offers this resource or template"))
         }
         _ => Err(invalid()),

@@ -193,10 +193,13 @@ impl Router {
 
     fn updated(&self, backend: &str, local: &str) {
         let catalog = self.catalog();
+        // A server with a URL type tells of the normal form of what it lists.
+        let local = &*catalog.own_uri(backend, local);
         self.registry().lock().updated(backend, local, || {
             let shown = catalog.shown_uri(backend, local);
+            let route = catalog.resource(&shown).or_else(|| catalog.unlisted_resource(&shown));
             // What this client could not read, it does not hear of either.
-            catalog.resource(&shown).filter(|route| &*route.backend == backend).map(|_| shown.into())
+            route.filter(|route| &*route.backend == backend).map(|_| shown.into())
         });
     }
 }

@@ -1,6 +1,7 @@
 //! What does the gateway answer by itself: the handshake, discovery, lists.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -40,6 +41,16 @@ pub(super) fn initialize(server: &Server, revision: Revision) -> RawJson {
     result.to_json()
 }
 
+/// `server/discover`, once what it depends on is known.
+pub(super) fn begin_discover(server: &Arc<Server>) -> Work {
+    let Some(settling) = server.router.settling() else { return Work::Ready(discover(server).into()) };
+    let server = Arc::clone(server);
+    Work::Later(Box::pin(async move {
+        settling.await;
+        Ok(discover(&server))
+    }))
+}
+
 /// `server/discover`
 pub(super) fn discover(server: &Server) -> RawJson {
     let mut result = complete();
@@ -51,8 +62,26 @@ pub(super) fn discover(server: &Server) -> RawJson {
     result.to_json()
 }
 
-/// One of the four lists.
-pub(super) fn list(
+/// One of the lists, once it is known what it shows.
+pub(super) fn begin_list(
+    server: &Arc<Server>,
+    caller: Caller,
+    kind: ListKind,
+    params: Option<RawJson>,
+) -> Result<Work, RpcError> {
+    // What a client goes on with is there already.
+    let is_first = params.as_ref().is_none_or(|params| params.get("cursor").is_none());
+    let Some(settling) = server.router.settling().filter(|_| is_first) else {
+        return list(server, &caller, kind, params.as_ref()).map(Work::Ready);
+    };
+    let server = Arc::clone(server);
+    Ok(Work::Later(Box::pin(async move {
+        settling.await;
+        list(&server, &caller, kind, params.as_ref()).map(|result| RawJson::authored(result.join()))
+    })))
+}
+
+fn list(
     server: &Server,
     caller: &Caller,
     kind: ListKind,

@@ -61,7 +61,7 @@ enum Begun {
     Silent,
 }
 
-fn begin(server: &Server, session: &Session, item: Result<Message, Box<Malformed>>) -> Begun {
+fn begin(server: &Arc<Server>, session: &Session, item: Result<Message, Box<Malformed>>) -> Begun {
     let (id, name, params) = match item {
         Ok(Message::Request { id, method, params }) => (id, method, params),
         Ok(Message::Notification { method, params }) => {

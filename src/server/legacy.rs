@@ -9,11 +9,11 @@ use super::session::Session;
 use crate::protocol::{Era, ListKind, LogLevel, RawJson, RequestMeta, Revision, Routed, RpcError, method};
 use crate::router::{Inbound, Principal, RequestId};
 
-/// Opens a session with what `initialize` says; the result is for the client.
+/// Opens a session with what `initialize` says; the result is for the client. It waits for what instructions depend on.
 ///
 /// # Errors
 /// −32602 without a protocol version.
-pub(super) fn initialize(
+pub(super) async fn initialize(
     server: &Server,
     principal: &Principal,
     params: Option<&RawJson>,
@@ -29,6 +29,9 @@ pub(super) fn initialize(
     let session = Session::new(principal.clone(), revision, capabilities, calls);
     let info = params.and_then(|params| params.get("clientInfo"));
     let session = session.of_client(info).held(server.router.begin_session());
+    if let Some(settling) = server.router.settling() {
+        settling.await;
+    }
     Ok((session, answers::initialize(server, revision)))
 }
 
@@ -37,7 +40,7 @@ pub(super) fn initialize(
 /// # Errors
 /// −32601 for methods the gateway does not offer, −32602 for parameters that cannot be used.
 pub(super) fn begin(
-    server: &Server,
+    server: &Arc<Server>,
     session: &Session,
     request_id: &RequestId,
     name: &str,
@@ -50,7 +53,7 @@ pub(super) fn begin(
     }
     if let Some(kind) = ListKind::of(name, Era::Legacy) {
         let caller = session.caller(request_id.clone(), meta);
-        return answers::list(server, &caller, kind, params.as_ref()).map(Work::Ready);
+        return answers::begin_list(server, caller, kind, params);
     }
     match name {
         method::PING => Ok(Work::Ready(RawJson::empty_object().into())),

@@ -1,5 +1,7 @@
 //! What must a stateless request say, and what answers it?
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::Server;
@@ -44,7 +46,7 @@ pub(super) fn check(
 /// # Errors
 /// −32601 for methods this era does not have, −32602 for parameters that cannot be used.
 pub(super) fn begin(
-    server: &Server,
+    server: &Arc<Server>,
     caller: Caller,
     id: &Id,
     name: &str,
@@ -58,10 +60,10 @@ pub(super) fn begin(
         return Ok(Work::Routed(server.router.call(Inbound::new(routed, params, caller))));
     }
     if let Some(kind) = ListKind::of(name, Era::Modern) {
-        return answers::list(server, &caller, kind, params.as_ref()).map(Work::Ready);
+        return answers::begin_list(server, caller, kind, params);
     }
     match name {
-        method::DISCOVER => Ok(Work::Ready(answers::discover(server).into())),
+        method::DISCOVER => Ok(answers::begin_discover(server)),
         method::LISTEN => Subscription::open(server, caller, id, params.as_ref())
             .map(|opened| Work::Subscription(Box::new(opened))),
         _ => server.router.call_vendor(name, params, caller).map(Work::Routed),

@@ -78,7 +78,7 @@ fn answer(speaks: Speaks, asked: &Asked, open: &Mutex<Vec<mpsc::Sender<String>>>
             r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{CAPABILITIES}}}"#
         )),
         "resources/list" => result(RESOURCES.to_owned()),
-        "resources/subscribe" if asked.message.param("uri")? == "\"a://2\"" => {
+        "resources/subscribe" if asked.message.param("uri")? != "\"a://1\"" => {
             Some(Answer::Error(r#"{"code":-32000,"message":"not this one"}"#.to_owned()))
         }
         "resources/subscribe" | "resources/unsubscribe" => result("{}".to_owned()),

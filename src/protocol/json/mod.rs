@@ -7,8 +7,10 @@
 //! | `object.rs` | how is an object edited, member by member? |
 //! | `writer.rs` | how is an object written that nobody will edit? |
 //! | `members.rs` | where do the members of an object stand whose text was checked before? |
+//! | `lenient.rs` | how is JSON read that not every reader takes? |
 //! | `strings.rs` | where does a string end, and what does it spell? |
 
+mod lenient;
 mod members;
 mod object;
 mod raw;
@@ -16,6 +18,7 @@ mod reader;
 mod strings;
 mod writer;
 
+pub use lenient::lenient_object;
 pub use object::Object;
 pub use raw::RawJson;
 

@@ -130,7 +130,7 @@ impl Duplex {
                 Err(RpcError::internal(format!("{IN_FLIGHT} requests are in flight; wait for one to end")))
             }
             Era::Modern => self.begin_modern(&id, name, params, &meta, &request_id),
-            Era::Legacy => self.begin_legacy(name, params, meta, &request_id),
+            Era::Legacy => self.begin_legacy(name, params, meta, &request_id).await,
         };
         match begun {
             Ok(Work::Ready(result)) => self.outbox.send(frame::result(&id, result)).await,
@@ -153,7 +153,7 @@ impl Duplex {
         modern::begin(&self.server, caller, id, name, params)
     }
 
-    fn begin_legacy(
+    async fn begin_legacy(
         &self,
         name: &str,
         params: Option<RawJson>,
@@ -165,7 +165,7 @@ impl Duplex {
             (None, method::INITIALIZE) => {
                 let calls = Arc::clone(&self.calls);
                 let (session, result) =
-                    legacy::initialize(&self.server, &self.principal, params.as_ref(), calls)?;
+                    legacy::initialize(&self.server, &self.principal, params.as_ref(), calls).await?;
                 // One message is taken at a time on stdio; of two racing over HTTP+SSE the first counts.
                 let _ = self.session.set(Arc::new(session));
                 Ok(Work::Ready(result.into()))

@@ -31,7 +31,7 @@ pub(super) async fn answer(
     meta: RequestMeta,
 ) -> Result<Response<Body>, Error> {
     if name == method::INITIALIZE && !context.headers.contains_key(header::SESSION_ID) {
-        return initialize(context, id, params.as_ref());
+        return initialize(context, id, params.as_ref()).await;
     }
     let session = session_of(context)?;
     let _kept = is_kept(name).then(|| Stirring(context));
@@ -60,8 +60,9 @@ pub(super) async fn answer(
     }
 }
 
-fn initialize(context: &Context, id: &Id, params: Option<&RawJson>) -> Result<Response<Body>, Error> {
+async fn initialize(context: &Context, id: &Id, params: Option<&RawJson>) -> Result<Response<Body>, Error> {
     let (session, result) = legacy::initialize(&context.server, &context.principal, params, Calls::new())
+        .await
         .map_err(|error| Error::Rpc(StatusCode::OK, error))?;
     let session_id =
         context.server.sessions.open(session, claim(context), &context.server.router.sealer())?;

@@ -3,7 +3,10 @@
 mod apps;
 mod audience;
 mod changes;
+mod first_start;
 mod kept;
 mod lookup;
+mod odd_entries;
 mod pages;
 mod skills;
+mod unlisted;
