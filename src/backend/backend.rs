@@ -20,6 +20,7 @@ use super::connection::Connection;
 use super::hold::Hold;
 use super::ids::Ids;
 use super::kept::Kept;
+use super::legacy_side::LegacySide;
 use super::lobby::Lobby;
 use super::oauth::Grants;
 use super::pool::Pool;
@@ -49,6 +50,7 @@ pub struct Backend {
     pub(super) pool: Arc<Pool>,
     pub(super) kept: Arc<Kept>,
     pub(super) watched: Arc<Watched>,
+    pub(super) legacy_side: LegacySide,
     state: watch::Sender<State>,
     offer: ArcSwapOption<Offer>,
     /// How often what it offers was fetched.
@@ -105,6 +107,7 @@ impl Backend {
             budget: Mutex::new(RetryBudget::new(&settings.retries)),
             tools: Tools::new(&settings.timeouts, &settings.tools),
             watched: Arc::default(),
+            legacy_side: LegacySide::default(),
             ids: Ids::default(),
             tail: Arc::new(Mutex::new(VecDeque::new())),
             state: watch::Sender::default(),

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::ReusableBoxFuture;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::protocol::{Id, RawJson, method};
+use crate::protocol::{Id, RawJson, frame, method};
 use crate::resilience::{Permit, Place, Verdict};
 
+use super::http::Aside;
 use super::lease::Lease;
 use super::refused::Refused;
 use super::task::{AsTask, CANCEL, Next};
@@ -45,6 +47,9 @@ pub enum CallEvent {
     Failed(Failure),
 }
 
+/// A request on its way.
+type Starting = ReusableBoxFuture<'static, Result<Reply, Failure>>;
+
 /// A call in flight. Dropping it before it is over cancels it at the backend.
 pub struct Call {
     pub(super) backend: Arc<Backend>,
@@ -53,6 +58,10 @@ pub struct Call {
     /// When it is sent, if not at once.
     not_before: Option<Instant>,
     reply: Option<Reply>,
+    /// What is said about it beside its reply, where something can be.
+    aside: Option<Aside>,
+    /// It is being sent, and heard beside.
+    starting: Option<Starting>,
     task: AsTask,
     /// Taken when the call is settled; dropped unsettled, it says nothing about the backend.
     permit: Option<Permit>,
@@ -88,6 +97,8 @@ impl Call {
             outgoing,
             not_before: None,
             reply: None,
+            aside: None,
+            starting: None,
             task: AsTask::No,
             permit: Some(permit),
             place: Some(place),
@@ -189,11 +200,18 @@ impl Call {
     pub fn respond(&mut self, id: &Id, outcome: &Result<RawJson, RawJson>) {
         if let Some(reply) = &self.reply {
             reply.respond(id, &self.task.tied(outcome));
+        } else if self.starting.is_some() {
+            self.lease.connection().answer(frame::outcome(id, &self.task.tied(outcome)));
         } else if let Some((method, params)) = self.task.answer(id, outcome) {
             self.outgoing = Outgoing::new(self.backend.ids.next(), method, Some(params));
             self.not_before = None;
         }
         self.extend(method::PROGRESS);
+    }
+
+    /// Tells the backend something about a question of its own.
+    pub fn tell(&self, name: &str, params: &RawJson) {
+        self.lease.connection().tell(name, params);
     }
 
     /// Whether to make the call once more after it failed like this: nothing was written, or the operator says that
@@ -219,7 +237,10 @@ impl Call {
 
     async fn step(&mut self) -> WireEvent {
         if let Some(reply) = &mut self.reply {
-            return reply.next().await;
+            return next_of(reply, &mut self.aside).await;
+        }
+        if self.starting.is_some() {
+            return self.start_heard().await;
         }
         if let Some(event) = self.task.next_question() {
             return event;
@@ -230,12 +251,40 @@ impl Call {
         if let Some(time) = self.not_before {
             sleep_until(time).await;
         }
+        if self.aside.is_none() {
+            self.aside = self.lease.connection().hear_beside(&self.outgoing);
+        }
+        if self.aside.is_some() {
+            let connection = Arc::clone(self.lease.connection());
+            // It is sent once: what was framed is needed no more, and may be large.
+            let params = self.outgoing.params.take();
+            let outgoing = Outgoing { params, ..self.outgoing.clone() };
+            self.starting = Some(ReusableBoxFuture::new(async move { connection.start(&outgoing).await }));
+            return self.start_heard().await;
+        }
         match self.lease.connection().start(&self.outgoing).await {
             Ok(reply) => {
-                // It is sent once: what was framed is needed no more, and may be large.
                 self.outgoing.params = None;
                 self.reply.insert(reply).next().await
             }
+            Err(failure) => WireEvent::Failed(failure),
+        }
+    }
+
+    /// Sends the request and hears what is said of it before its response has begun: some servers begin it with the
+    /// answer. What was begun goes on where it was.
+    async fn start_heard(&mut self) -> WireEvent {
+        let (Some(starting), Some(aside)) = (&mut self.starting, &mut self.aside) else {
+            return std::future::pending().await;
+        };
+        let started = tokio::select! {
+            biased;
+            event = aside.next() => return event,
+            started = starting => started,
+        };
+        self.starting = None;
+        match started {
+            Ok(reply) => next_of(self.reply.insert(reply), &mut self.aside).await,
             Err(failure) => WireEvent::Failed(failure),
         }
     }
@@ -284,6 +333,7 @@ impl Call {
         }
         // Tells the backend that nobody waits any more, if it still works on the call.
         self.reply = None;
+        self.starting = None;
     }
 
     fn give_up(&self) -> Sent {
@@ -296,6 +346,16 @@ impl Call {
     /// The deadline that passed, as configured.
     fn limit(&self) -> Duration {
         if self.deadline >= self.last { self.limits.total } else { self.limits.call }
+    }
+}
+
+/// What comes first of a reply and what is said beside it. Cancel-safe.
+async fn next_of(reply: &mut Reply, aside: &mut Option<Aside>) -> WireEvent {
+    let Some(aside) = aside else { return reply.next().await };
+    tokio::select! {
+        biased;
+        event = aside.next() => event,
+        event = reply.next() => event,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
@@ -10,12 +11,12 @@ use crate::protocol::{Era, LogLevel, Object, RawJson, Revision, frame, method};
 
 use super::child::Child;
 use super::handshake::{Agreement, own_meta};
-use super::http::{HttpConnection, follow, is_about_lost_session, open_beside};
+use super::http::{Aside, HttpConnection, follow, is_about_lost_session, open_beside};
 use super::ids::Ids;
 use super::listen::keep_listening;
 use super::pipe::Pipe;
 use super::signals::Signals;
-use super::subscribe::{keep_subscribed, subscribe_beside};
+use super::subscribe::{keep_side_subscribed, keep_subscribed, subscribe_beside};
 use super::watched::Watched;
 use super::wire::{Outgoing, Reply};
 use super::{Failure, Sent};
@@ -100,6 +101,30 @@ impl Connection {
         match &self.wire {
             Wire::Pipe(pipe) => pipe.start(outgoing).map(Reply::Pipe),
             Wire::Http(http) => http.start(outgoing).await.map(|reply| Reply::Http(Box::new(reply))),
+        }
+    }
+
+    /// What the backend says about a call beside what comes back for it, if it can say anything there.
+    pub(super) fn hear_beside(&self, outgoing: &Outgoing) -> Option<Aside> {
+        match &self.wire {
+            Wire::Pipe(_) => None,
+            Wire::Http(http) => http.hear_beside(outgoing),
+        }
+    }
+
+    /// Sends the answer to a question.
+    pub(super) fn answer(&self, text: Bytes) {
+        match &self.wire {
+            Wire::Pipe(pipe) => pipe.post(text),
+            Wire::Http(http) => http.post_answer(text),
+        }
+    }
+
+    /// Sends a notification; lost if too much waits already, as notifications may be.
+    pub(super) fn tell(&self, name: &str, params: &RawJson) {
+        match &self.wire {
+            Wire::Pipe(pipe) => pipe.notify(name, Some(params)),
+            Wire::Http(http) => http.post_later(frame::notification(name, Some(params))),
         }
     }
 
@@ -205,6 +230,19 @@ impl Connection {
             tokio::spawn(follow(Arc::clone(http), Arc::default()));
         }
         tokio::spawn(keep_subscribed(connection, watched));
+    }
+
+    /// The same for a session beside the modern connection that everybody shares: what that one does not tell of is
+    /// asked of this one.
+    pub(super) fn listen_as_side(self: &Arc<Self>, watched: &Arc<Watched>) {
+        self.signals().report_to(Arc::clone(watched));
+        if let Wire::Http(http) = &self.wire {
+            tokio::spawn(follow(Arc::clone(http), Arc::default()));
+        }
+        if self.agreement.offers("resources") {
+            watched.begin_side();
+            tokio::spawn(keep_side_subscribed(Arc::clone(self), Arc::clone(watched)));
+        }
     }
 
     async fn listen_beside(&self) {

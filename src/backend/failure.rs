@@ -103,6 +103,15 @@ impl Failure {
         self
     }
 
+    /// The same failure, with what the backend says of it, if it says anything.
+    #[must_use]
+    pub(super) fn saying(mut self, reason: Option<String>) -> Self {
+        if let Some(reason) = reason {
+            self.message = format!("{}; it says: {reason}", self.message);
+        }
+        self
+    }
+
     /// The same failure, with the HTTP status behind it.
     #[must_use]
     pub(super) fn with_status(mut self, status: u16) -> Self {

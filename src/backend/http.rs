@@ -1,5 +1,6 @@
 //! Streamable HTTP: one POST per request, its answer as JSON or as an event stream.
 
+mod aside;
 mod cancel;
 mod client;
 mod cookies;
@@ -9,6 +10,7 @@ mod headers;
 mod link;
 mod lost_session;
 mod origin;
+mod reason;
 mod redirect;
 mod reply;
 mod rest;
@@ -17,6 +19,7 @@ mod status;
 mod stream;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -24,14 +27,14 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 
 use crate::protocol::{ClientCapabilities, Id, LogLevel, Pieces, RawJson, Revision, frame, header, method};
 use crate::telemetry::LogLimit;
 
+pub(super) use aside::Aside;
 pub(super) use client::Response;
 pub(super) use headers::fixed as fixed_headers;
-pub(super) use lost_session::{has_lost_session, says_so as is_about_lost_session};
+pub(super) use lost_session::{says_so as is_about_lost_session, take_refusal};
 pub(super) use origin::{OriginClient, Target};
 pub(super) use redirect::within_origin;
 pub(super) use reply::{HttpReply, is_event_stream, is_modern_error};
@@ -47,15 +50,13 @@ use rest::Rests;
 use super::connection::level_params;
 use super::handshake::{self, Rejection};
 use super::ids::Ids;
+use super::in_flight::InFlight;
 use super::noise::ANSWERS_NOT_TAKEN;
 use super::oauth::{self, Authorizer};
 use super::outbox::{Outbox, Queued};
 use super::signals::Signals;
-use super::wire::{Outgoing, Reply, WireEvent};
+use super::wire::{Outgoing, Reply};
 use super::{Failure, RemoteSettings};
-
-/// Events beside a call's own stream that wait for the call to take them.
-const ASIDE_QUEUE: usize = 256;
 
 const SESSION_LINES: LogLimit = LogLimit::new("a backend forgot the session", 2);
 
@@ -97,8 +98,10 @@ pub(super) struct HttpConnection {
     capabilities: ClientCapabilities,
     /// The level of log messages that a legacy session was told.
     level: Mutex<Option<LogLevel>>,
-    /// Takes what the backend says beside the stream of the one call that uses an interactive session.
-    aside: Mutex<Option<mpsc::Sender<WireEvent>>>,
+    /// The calls that hear what a legacy backend says beside their own streams.
+    beside: Arc<InFlight>,
+    /// Whether the stream is open on which it says such things.
+    is_heard: AtomicBool,
     ids: Ids,
     signals: Signals,
     outbox: Outbox,
@@ -131,7 +134,8 @@ impl HttpConnection {
             doubts: SessionDoubts::default(),
             capabilities,
             level: Mutex::default(),
-            aside: Mutex::default(),
+            beside: Arc::default(),
+            is_heard: AtomicBool::new(false),
             ids,
             signals: Signals::new(backend),
             outbox: Outbox::default(),
@@ -149,19 +153,15 @@ impl HttpConnection {
         self.capabilities
     }
 
-    /// Begins to take what the backend says on its own stream for the call that now uses the session.
-    fn attach(&self) -> Option<mpsc::Receiver<WireEvent>> {
-        if self.capabilities.is_empty() {
-            return None;
-        }
-        let (sender, aside) = mpsc::channel(ASIDE_QUEUE);
-        *self.aside.lock() = Some(sender);
-        Some(aside)
+    /// Begins to take what the backend says about a call beside its own stream; `None` where it can say nothing.
+    pub(super) fn hear_beside(&self, outgoing: &Outgoing) -> Option<Aside> {
+        let may_hear = !self.capabilities.is_empty() || self.is_heard.load(Ordering::Relaxed);
+        may_hear.then(|| Aside::of(&self.beside, outgoing))
     }
 
-    /// Gives an event to the call that uses the session; `false` if there is none, or it lags.
-    fn hand_over(&self, event: WireEvent) -> bool {
-        self.aside.lock().as_ref().is_some_and(|aside| aside.try_send(event).is_ok())
+    /// Says whether the stream is open on which the backend says what concerns no request.
+    fn set_heard(&self, is_heard: bool) {
+        self.is_heard.store(is_heard, Ordering::Relaxed);
     }
 
     /// Whether a question goes to the client that waits; `ping` is answered here.
@@ -233,17 +233,13 @@ impl HttpConnection {
     pub(super) async fn send(self: &Arc<Self>, hop: &Hop, outgoing: &Outgoing) -> Result<HttpReply, Failure> {
         let text =
             frame::request_pieces(&Id::number(outgoing.id), outgoing.wire_method(), outgoing.params.as_ref());
-        let aside = match outgoing.method {
-            method::INITIALIZE => {
-                self.client.begin_anew(&self.target);
-                None
-            }
-            _ => self.attach(),
-        };
+        if outgoing.method == method::INITIALIZE {
+            self.client.begin_anew(&self.target);
+        }
         let mut guard = CancelGuard::new(Arc::clone(self), hop, outgoing);
         let response = self.post(hop, Some(outgoing), text).await;
         match response {
-            Ok(response) => Ok(HttpReply::new(response, guard, aside)),
+            Ok(response) => Ok(HttpReply::new(response, guard)),
             Err(failure) => {
                 guard.disarm();
                 Err(failure)

@@ -108,6 +108,8 @@ fn owner<'a>(calls: &'a HashMap<u64, Entry>, name: &str, params: Option<&RawJson
             calls.get(&Id::new(token)?.as_number()?)
         }
         method::MESSAGE => only_call(calls),
+        // Of a question that the backend gives up.
+        method::CANCELLED => only_asking(calls),
         method::ACKNOWLEDGED => {
             let subscription = params?.get("_meta")?.get(meta_key::SUBSCRIPTION_ID)?;
             calls.get(&Id::new(subscription)?.as_number()?)

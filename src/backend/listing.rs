@@ -129,6 +129,9 @@ enum Step {
 impl Walk {
     fn take(&mut self, kind: ListKind, page: &RawJson) -> Step {
         let listed = page.get(kind.member());
+        if listed.as_ref().is_some_and(|listed| !listed.is_array() && !listed.is_null()) {
+            return Step::Cut("what should be the list is no array");
+        }
         let entries = listed.as_ref().map(RawJson::elements).unwrap_or_default();
         let is_new = entries.is_empty() || listed.is_none_or(|listed| self.seen.insert(listed));
         if !is_new {

@@ -22,6 +22,7 @@
 //! | `wire.rs` | what comes back for a request? |
 //! | `sharing.rs`, `own.rs`, `lease.rs` | which connection does a call get, and who shares it? |
 //! | `lobby.rs` | how many calls may wait before they ask for a place? |
+//! | `legacy_side.rs` | how do legacy clients share a connection to a server of both eras? |
 //! | `pool.rs` | which connections does one call at a time have for itself? |
 //! | `kept.rs` | which are kept for a principal or a session? |
 //! | `places.rs` | how many may there be? |
@@ -73,6 +74,7 @@ mod in_flight;
 mod kept;
 mod launch;
 mod lease;
+mod legacy_side;
 mod listen;
 mod listing;
 mod lobby;

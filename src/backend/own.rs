@@ -68,6 +68,13 @@ impl Backend {
         }
     }
 
+    /// Whether the client's era may be another one than that of the connection that everybody uses.
+    fn speaks_both(&self, shared: &Connection, wants: &Wants) -> bool {
+        wants.era == Era::Legacy
+            && shared.revision().era() == Era::Modern
+            && self.speaks_legacy(shared, wants.era)
+    }
+
     /// Whether a connection of the modern era can be somebody's: a process can; requests over HTTP belong
     /// to no session, but they may go with somebody's grant.
     fn has_modern_connections(&self) -> bool {
@@ -83,6 +90,10 @@ impl Backend {
         turn: Turn,
     ) -> Result<Lease, Failure> {
         let lease = match turn {
+            // In a box: most calls have nothing to do with it.
+            Turn::Everybody if self.speaks_both(&shared, wants) => {
+                Lease::shared(Box::pin(self.legacy_side(&shared)).await.unwrap_or(shared))
+            }
             Turn::Everybody => Lease::shared(shared),
             Turn::OneCall(capabilities) => self.borrow(shared, wants, capabilities).await?,
             Turn::Kept(used) => {
@@ -158,7 +169,7 @@ impl Backend {
 
     /// Whether one that speaks the modern era is to be asked for that instead. Only a refusal of `initialize` as
     /// such is remembered for everybody; a process may also have ended over what it does not know.
-    fn lacks_legacy(&self, refusal: &Refusal) -> bool {
+    pub(super) fn lacks_legacy(&self, refusal: &Refusal) -> bool {
         let is_refused = refusal.is_of_the_era();
         if is_refused {
             self.only_modern.store(true, Ordering::Relaxed);
@@ -173,7 +184,7 @@ impl Backend {
         refusal.into_failure()
     }
 
-    fn attempt<'a>(
+    pub(super) fn attempt<'a>(
         &'a self,
         era: Era,
         capabilities: ClientCapabilities,

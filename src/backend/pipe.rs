@@ -79,7 +79,7 @@ impl Pipe {
     }
 
     /// Sends the answer to a request of the backend. One that does not read its answers has no use for the connection.
-    fn post(&self, text: Bytes) {
+    pub(super) fn post(&self, text: Bytes) {
         self.is_notified.store(true, Ordering::Relaxed);
         if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(Frame { text, call: None }) {
             self.lose(ANSWERS_NOT_TAKEN);
@@ -155,22 +155,23 @@ impl Pipe {
     }
 
     fn dispatch(&self, name: String, params: Option<RawJson>) {
-        if name == method::CANCELLED {
-            return self.end_subscription(params.as_ref());
+        if name == method::CANCELLED && self.end_subscription(params.as_ref()) {
+            return;
         }
         if let Err((name, params)) = self.calls.notify(name, params) {
             self.signals.notification(&name, params.as_ref());
         }
     }
 
-    /// A backend cancels nothing but subscriptions, which it may end this way (MCP 2026-07-28,
-    /// basic/patterns/cancellation).
-    fn end_subscription(&self, params: Option<&RawJson>) {
+    /// Of the gateway's requests a backend cancels nothing but subscriptions, which it may end this way (MCP 2026-07-28,
+    /// basic/patterns/cancellation). `false` if there is none of that id.
+    fn end_subscription(&self, params: Option<&RawJson>) -> bool {
         let id = params.and_then(|params| params.get("requestId")).and_then(Id::new);
-        let Some(id) = id.and_then(|id| id.as_number()) else { return };
-        if self.calls.is_subscription(id) {
+        let id = id.and_then(|id| id.as_number()).filter(|id| self.calls.is_subscription(*id));
+        if let Some(id) = id {
             self.fail(id, Failure::lost(Sent::Maybe, "the backend ended the subscription"));
         }
+        id.is_some()
     }
 
     /// Ends the connection: every call in flight learns so at once.

@@ -15,8 +15,7 @@ use crate::protocol::{Pieces, SseEvent, SseParser};
 
 use super::call_ref::CallRef;
 use super::http::{
-    OriginClient, Response, Target, discard_rest, fixed_headers, has_lost_session, is_event_stream,
-    within_origin,
+    OriginClient, Response, Target, discard_rest, fixed_headers, is_event_stream, take_refusal, within_origin,
 };
 use super::oauth::{self, Authorizer};
 use super::pipe::{Frame, Pipe};
@@ -93,12 +92,11 @@ struct Stream {
 async fn open(sender: &Sender, url: &Url) -> Result<Stream, Failure> {
     let accept = HeaderValue::from_static("text/event-stream");
     let target = Target::new(url.clone())?;
-    let response = sender.send(&target, Method::GET, Some(accept), Pieces::default()).await?;
+    let mut response = sender.send(&target, Method::GET, Some(accept), Pieces::default()).await?;
     if !response.status().is_success() {
-        return Err(Failure::unavailable(format!(
-            "the backend answered HTTP {}: is the URL right?",
-            response.status()
-        )));
+        let message = format!("the backend answered HTTP {}: is the URL right?", response.status());
+        let (_, reason) = take_refusal(&mut response, 0).await;
+        return Err(Failure::unavailable(message).saying(reason));
     }
     if !is_event_stream(response.headers()) {
         return Err(Failure::unavailable("the backend answered with no event stream: is the URL right?"));
@@ -221,14 +219,15 @@ impl Poster {
                 discard_rest(&mut response).await;
                 return Ok(());
             }
-            if status.is_client_error() && has_lost_session(&mut response, id).await {
+            let (is_lost, reason) = take_refusal(&mut response, id).await;
+            if status.is_client_error() && is_lost {
                 return Err(Failure::lost(
                     super::Sent::No,
                     "the backend forgot the session of its event stream",
                 ));
             }
-            Err(Failure::malformed(format!("the backend answered HTTP {status}"))
-                .with_status(status.as_u16()))
+            let failure = Failure::malformed(format!("the backend answered HTTP {status}")).saying(reason);
+            Err(failure.with_status(status.as_u16()))
         };
         let posted = tokio::time::timeout(self.limit, posting).await;
         posted.unwrap_or_else(|_| Err(Failure::timeout(super::Sent::Maybe, self.limit)))

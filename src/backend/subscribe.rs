@@ -40,6 +40,32 @@ pub(super) async fn subscribe_beside(connection: Arc<Connection>, watched: Arc<W
     keeper.reach(&goal).await;
     tokio::spawn(async move { keeper.keep(&watched).await });
 }
+
+/// Has a legacy session beside a modern connection tell of what that one will not tell of.
+pub(super) async fn keep_side_subscribed(connection: Arc<Connection>, watched: Arc<Watched>) {
+    let signals = connection.signals().clone();
+    let mut keeper = Keeper::new(connection, false);
+    let (mut wanted, mut settled) = (watched.wanted(), watched.settlements());
+    loop {
+        wanted.borrow_and_update();
+        settled.borrow_and_update();
+        let goal = watched.untold();
+        tokio::select! {
+            () = keeper.reach(&goal) => {}
+            _ = signals.lost() => return,
+        }
+        watched.settle_side(goal.serial, keeper.refused());
+        let is_behind = keeper.known.len() < goal.uris.len();
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() { return },
+            changed = settled.changed() => if changed.is_err() { return },
+            () = signals.renewed() => keeper.known.clear(),
+            () = sleep(AGAIN), if is_behind => {}
+            _ = signals.lost() => return,
+        }
+    }
+}
+
 struct Keeper {
     connection: Arc<Connection>,
     /// What the backend said to each subscription.

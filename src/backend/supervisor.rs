@@ -211,11 +211,15 @@ impl Supervisor {
             );
         }
         connection.listen(&self.backend.watched);
+        let (backend, shared) = (Arc::clone(&self.backend), Arc::clone(&connection));
+        let reopening = tokio::spawn(async move { backend.reopen_legacy_side(&shared).await });
         let reason = self.watch(&connection, established.child.as_mut()).await;
         // Known at once, so that no call tries; how the process ended is known a moment later.
         self.backend.publish_state(State::Down { reason: reason.clone(), retry_at: None });
         let is_ended = connection.signals().is_ended();
         let reason = exit_reason(established.child.as_mut(), is_ended, reason).await;
+        reopening.abort();
+        self.backend.close_legacy_side(&reason).await;
         self.backend.pool.close().await;
         established.end(&reason).await;
         reason

@@ -34,7 +34,7 @@ pub(super) struct Wanted {
 
 /// What the backend said to all that was wanted up to `serial`.
 #[derive(Debug, Default)]
-struct Settled {
+pub(super) struct Settled {
     serial: u64,
     refused: BTreeMap<Arc<str>, RawJson>,
     /// The tasks it will tell of.
@@ -46,6 +46,9 @@ struct Settled {
 pub(super) struct Watched {
     wanted: watch::Sender<Wanted>,
     settled: watch::Sender<Settled>,
+    /// The same of a legacy session beside the shared connection, while there is one: what it said to all that the
+    /// shared one had refused.
+    side: watch::Sender<Option<Settled>>,
     updated: OnceLock<Updated>,
     task_told: OnceLock<TaskTold>,
     visited: OnceLock<Visited>,
@@ -87,6 +90,34 @@ impl Watched {
         tasks: BTreeSet<Arc<str>>,
     ) {
         self.settled.send_replace(Settled { serial, refused, tasks });
+    }
+
+    /// What the backend said, and every change of it.
+    pub(super) fn settlements(&self) -> watch::Receiver<Settled> {
+        self.settled.subscribe()
+    }
+
+    /// What is wanted and refused on the shared connection, up to where that has answered.
+    pub(super) fn untold(&self) -> Wanted {
+        let (wanted, settled) = (self.wanted.borrow(), self.settled.borrow());
+        let is_refused = |uri: &&Arc<str>| settled.refused.contains_key(*uri);
+        let uris = wanted.uris.iter().filter(is_refused).cloned().collect();
+        Wanted { serial: settled.serial, uris, tasks: BTreeSet::new() }
+    }
+
+    /// Says that there is a legacy session beside the shared connection now, which will be asked.
+    pub(super) fn begin_side(&self) {
+        self.side.send_replace(Some(Settled::default()));
+    }
+
+    /// Says that the legacy session beside the shared connection knows of everything up to `serial`.
+    pub(super) fn settle_side(&self, serial: u64, refused: BTreeMap<Arc<str>, RawJson>) {
+        self.side.send_replace(Some(Settled { serial, refused, tasks: BTreeSet::new() }));
+    }
+
+    /// Says that there is no such session any more.
+    pub(super) fn forget_side(&self) {
+        self.side.send_replace(None);
     }
 
     /// Up to where the backend knows, and what it refused.
@@ -203,6 +234,8 @@ impl Backend {
         if matches!(self.state(), State::Ready(_)) {
             let mut settled = self.watched.settled.subscribe();
             let _ = settled.wait_for(|settled| settled.serial >= serial).await;
+            let mut side = self.watched.side.subscribe();
+            let _ = side.wait_for(|side| side.as_ref().is_none_or(|side| side.serial >= serial)).await;
         }
     }
 
@@ -214,7 +247,11 @@ impl Backend {
             let refusals: Option<Vec<_>> = connected.map(|replica| replica.watch_refused(local)).collect();
             return refusals.and_then(|refusals| refusals.into_iter().next());
         }
-        self.watched.settled.borrow().refused.get(local).cloned()
+        let refused = self.watched.settled.borrow().refused.get(local).cloned();
+        match &*self.watched.side.borrow() {
+            Some(side) => refused.and_then(|_| side.refused.get(local).cloned()),
+            None => refused,
+        }
     }
 }
 

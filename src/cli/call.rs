@@ -46,7 +46,7 @@ pub(super) async fn run(file: &Path, options: &Options) -> anyhow::Result<ExitCo
             Event::Notification { method, params: Some(params) } if method == method::PROGRESS => {
                 progress.show(&params);
             }
-            Event::Notification { .. } | Event::Question { .. } => {}
+            Event::Notification { .. } | Event::Question { .. } | Event::Withdrawn { .. } => {}
         }
     };
     progress.clear();

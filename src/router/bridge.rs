@@ -13,13 +13,13 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{CallEvent, Failure, FailureKind, Sent};
-use crate::protocol::{Id, Object, RawJson, RpcError};
+use crate::protocol::{Id, Object, RawJson, RpcError, method};
 
 use super::convert;
 use super::driver::{Calling, Driver, Stage};
 use super::exchange::Event;
 use super::parking::{Asked, PATIENCE, Parked};
-use super::question::{OPEN, Origin, for_legacy, for_modern, not_declared, not_readable, too_many};
+use super::question::{OPEN, Origin, Reaction, for_legacy, for_modern, not_declared, not_readable, too_many};
 use super::seal::{Sealed, digest_of, expiry};
 use super::target::Target;
 use super::visit;
@@ -80,23 +80,27 @@ impl Driver {
         answerer.map(|answerer| Event::Question { method, params, answerer })
     }
 
-    /// Gives a legacy client's answer to the backend.
-    pub(super) fn deliver(
-        &mut self,
-        mut calling: Box<Calling>,
-        origin: &Origin,
-        outcome: &Result<RawJson, RawJson>,
-    ) {
-        if let Origin::Wire(id) = origin {
-            calling.call.respond(id, outcome);
+    /// Gives what a legacy client says to its questions to the backend.
+    pub(super) fn deliver(&mut self, mut calling: Box<Calling>, reaction: &Reaction) {
+        match reaction {
+            Reaction::Answer(Origin::Wire(id), outcome) => calling.call.respond(id, outcome),
+            Reaction::Answer(Origin::Input { .. }, _) => {}
+            Reaction::Progress(params) => calling.call.tell(method::PROGRESS, params),
         }
         self.stage = Stage::Calling(calling);
+    }
+
+    /// A legacy backend gives up a question that its client has not answered.
+    pub(super) fn withdrawn(&mut self, params: Option<&RawJson>) -> Option<Event> {
+        let question = self.questions.withdraw(&cancelled(params)?)?;
+        let reason = params?.get("reason").filter(|reason| reason.string().is_some());
+        Some(Event::Withdrawn { question, reason })
     }
 
     /// Parks a call whose backend asks, and tells the modern client what is asked.
     async fn park(&mut self, mut calling: Box<Calling>, first: Asked) -> Option<Event> {
         calling.call.step_aside();
-        let mut asked = HashMap::from([("q1".to_owned(), first)]);
+        let (mut asked, mut number) = (HashMap::from([("q1".to_owned(), first)]), 1);
         let end = Instant::now() + COALESCE;
         // A backend that never stops talking is not listened to for longer either.
         while Instant::now() < end
@@ -109,10 +113,16 @@ impl Driver {
                 CallEvent::Question { id, method, params }
                     if self.capabilities().allow(&method, params.as_ref()) =>
                 {
-                    asked.insert(format!("q{}", asked.len() + 1), Asked { id, method, params });
+                    number += 1;
+                    asked.insert(format!("q{number}"), Asked { id, method, params });
                 }
                 CallEvent::Question { id, method, .. } => {
                     calling.call.respond(&id, &Err(not_declared(&method)))
+                }
+                CallEvent::Notification { method, params } if method == method::CANCELLED => {
+                    if let Some(id) = cancelled(params.as_ref()) {
+                        asked.retain(|_, asked| !asked.id.means(&id));
+                    }
                 }
                 CallEvent::Notification { .. } | CallEvent::Task(_) => {}
                 over => {
@@ -120,6 +130,10 @@ impl Driver {
                     return self.ended(*calling, over);
                 }
             }
+        }
+        if asked.is_empty() {
+            self.stage = Stage::Calling(calling);
+            return None;
         }
         Some(self.park_asked(calling, asked))
     }
@@ -235,6 +249,11 @@ impl Driver {
             .seal(&sealed)
             .ok_or_else(|| RpcError::internal("failed to seal the request's state").to_json())
     }
+}
+
+/// The request that a `notifications/cancelled` names.
+fn cancelled(params: Option<&RawJson>) -> Option<Id> {
+    Id::new(params?.get("requestId")?)
 }
 
 /// The questions as `inputRequests` holds them, their bytes untouched.

@@ -203,8 +203,8 @@ impl Driver {
         } else {
             tokio::select! {
                 biased;
-                (origin, outcome) = self.questions.answer() => {
-                    self.deliver(calling, &origin, &outcome);
+                reaction = self.questions.next() => {
+                    self.deliver(calling, &reaction);
                     return None;
                 }
                 event = calling.call.next() => event,
@@ -214,6 +214,7 @@ impl Driver {
             CallEvent::Notification { method, params } => {
                 let event = match &*method {
                     method::ELICITATION_COMPLETE => self.page_visited(&calling.target.route.backend, params),
+                    method::CANCELLED => self.withdrawn(params.as_ref()),
                     _ => hop::notification(&method, params, &self.inbound.caller),
                 };
                 calling.heard |= event.is_some();

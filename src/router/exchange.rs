@@ -32,6 +32,13 @@ pub enum Event {
         /// Takes the client's answer.
         answerer: Answerer,
     },
+    /// The backend no longer wants an answer to a question.
+    Withdrawn {
+        /// The [key](Answerer::key) of the question's answerer.
+        question: u64,
+        /// As the backend gave it.
+        reason: Option<RawJson>,
+    },
     /// The answer: its `result` or its `error`. Nothing comes after it.
     Answer(Result<RawJson, RawJson>),
 }
@@ -56,7 +63,9 @@ impl Exchange {
         let (driver, event) = step.await;
         self.step = match event {
             Event::Answer(_) => None,
-            Event::Notification { .. } | Event::Question { .. } => Some(Box::pin(driver.step())),
+            Event::Notification { .. } | Event::Question { .. } | Event::Withdrawn { .. } => {
+                Some(Box::pin(driver.step()))
+            }
         };
         event
     }

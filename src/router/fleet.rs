@@ -44,6 +44,9 @@ impl Member {
     /// Whether it is worth asking to tell when a resource changes: it says, or last said, that it does. Legacy
     /// servers may without saying so, and refuse by themselves if they do not.
     pub(super) fn can_tell_of_updates(&self) -> bool {
+        if self.backend.tells_legacy_clients() {
+            return true;
+        }
         let resources = self.capabilities().and_then(|capabilities| capabilities.get("resources"));
         let Some(resources) = resources else { return false };
         let is_declared = resources.get("subscribe").is_some_and(|flag| flag.as_str() == "true");

@@ -14,13 +14,43 @@ pub(super) const OPEN: usize = 32;
 #[derive(Debug)]
 pub struct Answerer {
     key: u64,
-    answers: Option<mpsc::Sender<(u64, Outcome)>>,
+    answers: Option<mpsc::Sender<(u64, Said)>>,
+}
+
+/// What a client says to a question.
+#[derive(Debug)]
+enum Said {
+    /// It goes on; the parameters of `notifications/progress`.
+    Progress(RawJson),
+    Answer(Outcome),
+}
+
+/// What came of the open questions.
+#[derive(Debug)]
+pub(super) enum Reaction {
+    /// The client answered one.
+    Answer(Origin, Outcome),
+    /// The client is at work on one of a legacy backend; the parameters of `notifications/progress`.
+    Progress(RawJson),
 }
 
 /// A client's answer: its `result` or its `error`.
 pub(super) type Outcome = Result<RawJson, RawJson>;
 
 impl Answerer {
+    /// Tells the question from others of the same call; see [`Event::Withdrawn`](super::Event::Withdrawn).
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Tells the backend that the client goes on; lost if there is no room, as notifications may be.
+    pub fn progress(&self, params: RawJson) {
+        // The places of the answers are theirs.
+        if let Some(answers) = self.answers.as_ref().filter(|answers| answers.capacity() > OPEN) {
+            let _ = answers.try_send((self.key, Said::Progress(params)));
+        }
+    }
+
     /// Gives the client's answer to the backend.
     pub fn answer(mut self, outcome: Result<RawJson, RawJson>) {
         self.send(outcome);
@@ -28,8 +58,8 @@ impl Answerer {
 
     fn send(&mut self, outcome: Outcome) {
         if let Some(answers) = self.answers.take() {
-            // As many places as questions may be open: there is always room.
-            let _ = answers.try_send((self.key, outcome));
+            // More places than questions may be open, and so many are kept for answers: there is always room.
+            let _ = answers.try_send((self.key, Said::Answer(outcome)));
         }
     }
 }
@@ -63,7 +93,10 @@ pub(super) struct Questions {
     next: u64,
 }
 
-type Answered = (u64, Outcome);
+type Answered = (u64, Said);
+
+/// Messages of a client about the questions of one call that may wait.
+const QUEUE: usize = 2 * OPEN;
 
 impl Questions {
     pub(super) fn is_empty(&self) -> bool {
@@ -77,16 +110,40 @@ impl Questions {
         }
         self.next += 1;
         self.open.insert(self.next, origin);
-        let (sender, _) = self.channel.get_or_insert_with(|| mpsc::channel(OPEN));
+        let (sender, _) = self.channel.get_or_insert_with(|| mpsc::channel(QUEUE));
         Some(Answerer { key: self.next, answers: Some(sender.clone()) })
     }
 
-    /// The next answer. Cancel-safe. Waits for ever while no question is open.
-    pub(super) async fn answer(&mut self) -> (Origin, Outcome) {
+    /// Closes the question that a legacy backend asked under `id`, and returns its key.
+    pub(super) fn withdraw(&mut self, id: &Id) -> Option<u64> {
+        let is_meant = |origin: &Origin| matches!(origin, Origin::Wire(asked) if asked.means(id));
+        let key = *self.open.iter().find(|(_, origin)| is_meant(origin))?.0;
+        self.open.remove(&key).map(|_| key)
+    }
+
+    /// The next thing that a client says. Cancel-safe. Waits for ever while no question is open.
+    pub(super) async fn next(&mut self) -> Reaction {
         loop {
             let Some((_, answers)) = &mut self.channel else { return std::future::pending().await };
-            let Some((key, outcome)) = answers.recv().await else { return std::future::pending().await };
-            if let Some(origin) = self.open.remove(&key) {
+            let Some((key, said)) = answers.recv().await else { return std::future::pending().await };
+            match said {
+                Said::Progress(params) if matches!(self.open.get(&key), Some(Origin::Wire(_))) => {
+                    return Reaction::Progress(params);
+                }
+                Said::Progress(_) => {}
+                Said::Answer(outcome) => {
+                    if let Some(origin) = self.open.remove(&key) {
+                        return Reaction::Answer(origin, outcome);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next answer; nobody listens to how its questions go on.
+    pub(super) async fn answer(&mut self) -> (Origin, Outcome) {
+        loop {
+            if let Reaction::Answer(origin, outcome) = self.next().await {
                 return (origin, outcome);
             }
         }
@@ -178,6 +235,30 @@ mod tests {
         let (Origin::Wire(id), Err(_)) = questions.answer().await else { panic!("not the first") };
         assert_eq!(id, Id::number(7));
         assert!(questions.is_empty());
+    }
+
+    #[tokio::test]
+    async fn progress_never_takes_the_place_of_an_answer_and_ends_with_the_question() {
+        let mut questions = Questions::default();
+        let (one, two) = (Origin::Wire(Id::number(1)), Origin::Wire(Id::number(2)));
+        let (one, two) = (questions.open(one).unwrap(), questions.open(two).unwrap());
+        for _ in 0..2 * QUEUE {
+            one.progress(RawJson::empty_object());
+        }
+        one.answer(Ok(RawJson::empty_object()));
+        for _ in 0..QUEUE - OPEN {
+            assert!(matches!(questions.next().await, Reaction::Progress(_)));
+        }
+        assert!(matches!(questions.next().await, Reaction::Answer(..)));
+
+        let text = Id::new(RawJson::of("2")).unwrap();
+        assert_eq!(questions.withdraw(&Id::number(9)), None);
+        assert_eq!(questions.withdraw(&text), Some(two.key()));
+        assert!(questions.is_empty());
+        two.progress(RawJson::empty_object());
+        drop(two);
+        let nothing = tokio::time::timeout(std::time::Duration::ZERO, questions.next()).await;
+        assert!(nothing.is_err(), "what is said to a question that was withdrawn means nothing");
     }
 
     #[test]

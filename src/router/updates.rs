@@ -102,6 +102,10 @@ impl Router {
     /// The resource is unknown (−32002, to a modern client −32602), its backend cannot or will not tell of
     /// changes (−32602), or there are too many subscriptions (−32603).
     pub async fn subscribe(self: &Arc<Self>, updates: &Updates, uri: &str, era: Era) -> Result<(), RpcError> {
+        if era == Era::Legacy {
+            // A server of both eras may tell in one of them only.
+            let _ = timeout(PATIENCE, self.meet(uri)).await;
+        }
         let told = self.begin(updates, uri, era)?;
         let _ = timeout(PATIENCE, told.backend.told(told.serial)).await;
         told.outcome().inspect_err(|_| updates.unsubscribe(uri))
@@ -134,6 +138,14 @@ impl Router {
             }
         }
         honoured
+    }
+
+    /// Has the backend of `uri` spoken to in the legacy era, if it speaks both.
+    async fn meet(&self, uri: &str) {
+        let Ok(route) = resource(&self.catalog(), Era::Legacy, uri) else { return };
+        if let Some(backend) = self.backend(&route.backend) {
+            backend.meet_legacy_clients().await;
+        }
     }
 
     /// Enters the interest, and has the backend told of it.

@@ -9,16 +9,25 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::protocol::{Id, RawJson, Response, error_object, frame};
+use crate::protocol::{Id, Object, RawJson, Response, error_object, frame, meta_key, method};
 use crate::router::Answerer;
 
 /// The calls of one session.
 pub(super) struct Calls {
     running: Mutex<HashMap<u64, (Id, CancellationToken)>>,
     serial: AtomicU64,
-    /// Questions to the client: id → the call it is asked for, and who takes the answer.
-    asked: Mutex<HashMap<u64, (u64, Answerer)>>,
+    /// Questions to the client, by the ids of their requests.
+    asked: Mutex<HashMap<u64, Asked>>,
     ended: CancellationToken,
+}
+
+/// A question that the client has not answered.
+struct Asked {
+    /// The call it is asked for.
+    call: u64,
+    /// The backend's progress token, if it wants progress; the client is given the id instead.
+    token: Option<RawJson>,
+    answerer: Answerer,
 }
 
 impl Calls {
@@ -67,8 +76,20 @@ impl Calls {
     pub(super) fn answer(&self, response: Response) {
         let id = response.id.as_ref().and_then(Id::as_number);
         let asked = id.and_then(|id| self.asked.lock().remove(&id));
-        if let Some((_, answerer)) = asked {
-            answerer.answer(response.outcome.map_err(error_object));
+        if let Some(asked) = asked {
+            asked.answerer.answer(response.outcome.map_err(error_object));
+        }
+    }
+
+    /// Takes a `notifications/progress` of the client, which is about a question.
+    pub(super) fn progress(&self, params: Option<&RawJson>) {
+        let token = params.and_then(|params| params.get(meta_key::PROGRESS_TOKEN));
+        let id = token.and_then(Id::new).and_then(|token| token.as_number());
+        let all = self.asked.lock();
+        let asked = id.and_then(|id| all.get(&id));
+        let named = asked.and_then(|asked| params?.with(meta_key::PROGRESS_TOKEN, asked.token.as_ref()?));
+        if let Some((asked, params)) = asked.zip(named) {
+            asked.answerer.progress(params);
         }
     }
 
@@ -96,10 +117,25 @@ pub(super) struct Call {
 
 impl Call {
     /// The message that puts a question to the client; its answer comes through [`Calls::answer`].
-    pub(super) fn ask(&self, method: &str, params: Option<&RawJson>, answerer: Answerer) -> Bytes {
+    pub(super) fn ask(&self, name: &str, params: Option<&RawJson>, answerer: Answerer) -> Bytes {
         let id = self.calls.serial.fetch_add(1, Ordering::Relaxed);
-        self.calls.asked.lock().insert(id, (self.serial, answerer));
-        frame::request(&Id::number(id), method, params)
+        let (token, named) = params.and_then(|params| with_token(params, id)).unzip();
+        self.calls.asked.lock().insert(id, Asked { call: self.serial, token, answerer });
+        frame::request(&Id::number(id), name, named.as_ref().or(params))
+    }
+
+    /// The message that takes a question back; none if it was answered.
+    pub(super) fn withdraw(&self, question: u64, reason: Option<RawJson>) -> Option<Bytes> {
+        let mut all = self.calls.asked.lock();
+        let is_meant = |asked: &Asked| asked.call == self.serial && asked.answerer.key() == question;
+        let id = *all.iter().find(|(_, asked)| is_meant(asked))?.0;
+        all.remove(&id);
+        let mut params = Object::new();
+        params.set("requestId", Id::number(id).raw().clone());
+        if let Some(reason) = reason {
+            params.set("reason", reason);
+        }
+        Some(frame::notification(method::CANCELLED, Some(&params.to_json())))
     }
 
     /// Runs `work` unless the call is cancelled; then `None`.
@@ -111,8 +147,17 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.calls.running.lock().remove(&self.serial);
-        self.calls.asked.lock().retain(|_, (serial, _)| *serial != self.serial);
+        self.calls.asked.lock().retain(|_, asked| asked.call != self.serial);
     }
+}
+
+/// The progress token of a question's `params`, and these with the id of the question for a token: tokens of two backends
+/// may be alike.
+fn with_token(params: &RawJson, id: u64) -> Option<(RawJson, RawJson)> {
+    let meta = params.get("_meta")?;
+    let token = meta.get(meta_key::PROGRESS_TOKEN)?;
+    let meta = meta.with(meta_key::PROGRESS_TOKEN, Id::number(id).raw())?;
+    Some((token, params.with("_meta", &meta)?))
 }
 
 #[cfg(test)]

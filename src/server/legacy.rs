@@ -75,6 +75,7 @@ pub(super) fn begin(
 pub(super) fn notice(session: &Session, name: &str, params: Option<&RawJson>) {
     match name {
         method::CANCELLED => session.calls.cancel(params),
+        method::PROGRESS => session.calls.progress(params),
         method::ROOTS_CHANGED => session.roots_changed(),
         _ => {}
     }

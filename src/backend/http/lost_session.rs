@@ -24,6 +24,7 @@ use crate::protocol::{ListKind, RawJson, code};
 use super::super::Failure;
 use super::super::wire::{Outgoing, Reply};
 use super::client::Response;
+use super::reason::reason_of;
 use super::reply::{HttpReply, error_in, read_refusal};
 use super::{Hop, HttpConnection};
 
@@ -57,11 +58,14 @@ pub(super) fn judge(status: StatusCode, text: &Bytes, id: u64) -> SessionVerdict
     }
 }
 
-/// Whether the refusal of request `id`, whose session is on an event stream, says that the session is lost.
-pub(in super::super) async fn has_lost_session(response: &mut Response, id: u64) -> bool {
+/// Reads the refusal of request `id`, whose session is on an event stream: whether it says that the session is lost, and
+/// what else it says.
+pub(in super::super) async fn take_refusal(response: &mut Response, id: u64) -> (bool, Option<String>) {
     let status = response.status();
     let text = read_refusal(response).await;
-    !matches!(status.as_u16(), 401 | 403 | 429) && judge(status, &text, id) == SessionVerdict::Lost
+    let is_lost =
+        !matches!(status.as_u16(), 401 | 403 | 429) && judge(status, &text, id) == SessionVerdict::Lost;
+    (is_lost, reason_of(status, &text))
 }
 
 fn is_gone(status: StatusCode) -> bool {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use tokio::sync::mpsc;
 
 use crate::budget::{Gathered, Held};
 use crate::protocol::{self, Id, ListKind, Message, RawJson, SseParser, code, frame, header, method};
@@ -19,6 +18,7 @@ use super::super::{Failure, FailureKind, MAX_MESSAGE_BYTES, Sent};
 use super::HttpConnection;
 use super::cancel::CancelGuard;
 use super::client::Response;
+use super::reason::reason_of;
 use super::rest::discard_rest;
 use super::resume::Resume;
 use super::status::refusal;
@@ -36,8 +36,6 @@ pub(in super::super) struct HttpReply {
     /// Events that arrived together with others.
     pending: VecDeque<WireEvent>,
     resume: Resume,
-    /// What the backend says beside this stream while the call has the session to itself.
-    aside: Option<mpsc::Receiver<WireEvent>>,
     turn: Turn,
 }
 
@@ -49,11 +47,7 @@ enum Body {
 }
 
 impl HttpReply {
-    pub(super) fn new(
-        response: Response,
-        guard: CancelGuard,
-        aside: Option<mpsc::Receiver<WireEvent>>,
-    ) -> Self {
+    pub(super) fn new(response: Response, guard: CancelGuard) -> Self {
         let body = if !response.status().is_success() {
             Body::Refusal(BytesMut::new())
         } else if is_event_stream(response.headers()) {
@@ -67,7 +61,6 @@ impl HttpReply {
             body,
             pending: VecDeque::new(),
             resume: Resume::default(),
-            aside,
             turn: Turn::default(),
         }
     }
@@ -111,12 +104,7 @@ impl HttpReply {
                 Box::pin(self.find_room()).await;
                 continue;
             }
-            let chunk = tokio::select! {
-                biased;
-                event = beside(&mut self.aside) => return event,
-                chunk = self.response.chunk() => chunk,
-            };
-            match chunk {
+            match self.response.chunk().await {
                 Ok(Some(chunk)) => {
                     let size = chunk.len();
                     self.take(chunk);
@@ -313,7 +301,8 @@ impl HttpReply {
         if !is_http_only && let Some(response) = error_in(text) {
             return response.into();
         }
-        WireEvent::Failed(refusal(status, self.response.headers()))
+        let failure = refusal(status, self.response.headers());
+        WireEvent::Failed(failure.saying(reason_of(status, text)))
     }
 }
 
@@ -352,16 +341,6 @@ pub(super) async fn read_refusal(response: &mut Response) -> Bytes {
     discard_rest(response).await;
     text.truncate(REFUSAL_BYTES);
     text.freeze()
-}
-
-/// The next event beside the stream. Cancel-safe.
-async fn beside(aside: &mut Option<mpsc::Receiver<WireEvent>>) -> WireEvent {
-    let Some(events) = aside else { return std::future::pending().await };
-    match events.recv().await {
-        Some(event) => event,
-        // Another call has the session now.
-        None => std::future::pending().await,
-    }
 }
 
 pub(in super::super) fn is_event_stream(headers: &HeaderMap) -> bool {

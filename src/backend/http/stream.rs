@@ -75,6 +75,7 @@ async fn follow_get(
         _ => {}
     }
     opened_once.notify_one();
+    let _heard = Heard::on(connection);
     let mut parser = SseParser::new(MAX_MESSAGE_BYTES);
     while let Ok(Some(chunk)) = response.chunk().await {
         parser.push(&chunk);
@@ -99,7 +100,23 @@ pub(in super::super) async fn open_beside(connection: Arc<HttpConnection>) {
 }
 
 fn is_about_a_call(name: &str) -> bool {
-    name == method::MESSAGE || name == method::PROGRESS
+    matches!(name, method::MESSAGE | method::PROGRESS | method::CANCELLED)
+}
+
+/// Says for as long as it is kept that the stream is open.
+struct Heard<'a>(&'a HttpConnection);
+
+impl<'a> Heard<'a> {
+    fn on(connection: &'a HttpConnection) -> Self {
+        connection.set_heard(true);
+        Self(connection)
+    }
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        self.0.set_heard(false);
+    }
 }
 
 /// What is no message is skipped.
@@ -113,14 +130,15 @@ fn receive(connection: &Arc<HttpConnection>, text: &Bytes) {
 fn take(connection: &Arc<HttpConnection>, message: Message) {
     match message {
         Message::Notification { method, params } if is_about_a_call(&method) => {
-            connection.hand_over(WireEvent::Notification { method, params });
+            // About none, it means nothing.
+            let _ = connection.beside.notify(method, params);
         }
         Message::Notification { method, params } => {
             connection.signals.notification(&method, params.as_ref());
         }
         Message::Request { id, method, params } => {
             let question = WireEvent::Question { id: id.clone(), method: method.clone(), params };
-            if !(connection.may_ask(&method) && connection.hand_over(question)) {
+            if !(connection.may_ask(&method) && connection.beside.ask(question)) {
                 answer(connection, &id, &method);
             }
         }

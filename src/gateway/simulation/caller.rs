@@ -82,6 +82,7 @@ impl Caller {
                     // A slow reader.
                     sleep(Duration::from_millis(self.number % 3)).await;
                 }
+                Event::Withdrawn { .. } => tally.wrong("nobody asks".to_owned()),
                 Event::Question { method, .. } => tally.wrong(format!("nobody asks {method}")),
             }
         }

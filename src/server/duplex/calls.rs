@@ -27,6 +27,11 @@ impl Duplex {
                     Event::Question { method, params, answerer } => {
                         duplex.outbox.send(call.ask(&method, params.as_ref(), answerer)).await;
                     }
+                    Event::Withdrawn { question, reason } => {
+                        if let Some(frame) = call.withdraw(question, reason) {
+                            duplex.outbox.send(frame).await;
+                        }
+                    }
                     Event::Answer(answer) => {
                         // Out of the table first: the client may use the id again once it has the answer.
                         drop(call);

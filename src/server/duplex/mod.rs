@@ -180,6 +180,7 @@ impl Duplex {
     fn notification(self: &Arc<Self>, name: &str, params: Option<&RawJson>) {
         match name {
             method::CANCELLED => self.calls.cancel(params),
+            method::PROGRESS => self.calls.progress(params),
             method::INITIALIZED if self.session.get().is_some() && self.notified.set(()).is_ok() => {
                 self.run_notifications();
             }

@@ -121,6 +121,11 @@ impl Relay {
                         out.message(&call.ask(&method, params.as_ref(), answerer)).await;
                     }
                 }
+                Step::Event(Event::Withdrawn { question, reason }) => {
+                    if let Some(frame) = self.call.as_ref().and_then(|call| call.withdraw(question, reason)) {
+                        out.message(&frame).await;
+                    }
+                }
                 Step::Silence => out.comment().await,
                 Step::Cancelled => return,
             }

@@ -1,6 +1,8 @@
 //! Can any client use any backend, whatever revision and transport each of them speaks?
 
 mod asking;
+mod beside;
+mod both;
 mod caching;
 mod cancel;
 mod capabilities;

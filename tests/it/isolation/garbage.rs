@@ -117,3 +117,20 @@ async fn noise_on_a_pipe_and_a_second_answer_are_passed_over() {
     }
     assert_eq!(yard.backend("raw").snapshot.restarts, 0);
 }
+
+#[tokio::test]
+async fn a_refusal_that_says_why_is_quoted_on_one_line() {
+    let told = [
+        (400, r#"{"error":"tenant \u001b[2J unknown"}"#, "it says: tenant \\u{1b}[2J unknown"),
+        (413, "<html><head><title>413 Too Large</title></head></html>", "it says: 413 Too Large"),
+        (422, r#"{"detail":[{"msg":"field required"}]}"#, "it says: field required"),
+        (503, "maintenance until noon\nmore", "it says: maintenance until noon"),
+    ];
+    for (status, body, reason) in told {
+        let refusal = move |_: &str| Answer::Http(status, body.to_owned());
+        let (_backend, yard) = scene(Speaks::Legacy, refusal).await;
+        let failure = Client::modern(&yard.url).call("raw__echo", "{}").await.failure();
+        let message = failure["message"].as_str().unwrap();
+        assert!(message.contains(reason) && !message.contains("more"), "{failure}");
+    }
+}

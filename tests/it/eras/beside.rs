@@ -1,0 +1,182 @@
+//! What is said beside a call and its answer: progress and logs of a legacy server on the stream that belongs to no
+//! request, questions that are taken back, progress of a client on a question.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{self, Sender};
+
+use crate::support::client::Events;
+use crate::support::message::{notification, result};
+use crate::support::{Answer, Asked, Client, RawBackend, Speaks, Yard, eventually, member, within};
+
+const TOOLS: &str = r#"[{"name":"work","inputSchema":{"type":"object"}}]"#;
+const ABLE: &str = r#"{"elicitation":{},"roots":{}}"#;
+
+/// A legacy server over HTTP that talks on its `GET` streams and leaves calls to the test.
+struct Talker {
+    backend: RawBackend,
+    /// The streams that are open.
+    streams: Arc<Mutex<Vec<Sender<String>>>>,
+    /// The streams of the calls; a call is answered by what is sent there.
+    calls: Arc<Mutex<Vec<(Asked, Sender<String>)>>>,
+}
+
+impl Talker {
+    /// `is_early` says whether the response of a call begins before its answer.
+    async fn start(is_early: bool) -> Self {
+        let (streams, calls) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<Vec<_>>>::default());
+        let (open, called) = (Arc::clone(&streams), Arc::clone(&calls));
+        let backend = RawBackend::start(Speaks::Legacy, TOOLS, move |asked| {
+            if asked.verb == Method::GET {
+                let (sender, stream) = mpsc::channel(64);
+                open.lock().push(sender);
+                return Some(Answer::Events(stream));
+            }
+            if asked.message.method != "tools/call" {
+                return None;
+            }
+            let (sender, mut stream) = mpsc::channel(64);
+            called.lock().push((asked.clone(), sender));
+            Some(match is_early {
+                true => Answer::Events(stream),
+                false => Answer::later(async move { Answer::Http(200, stream.recv().await.unwrap()) }),
+            })
+        })
+        .await;
+        Self { backend, streams, calls }
+    }
+
+    async fn call(&self) -> (Asked, Sender<String>) {
+        eventually("a call", async || self.calls.lock().first().cloned()).await
+    }
+
+    /// Says something on each open stream that belongs to no request.
+    async fn say(&self, text: &str) {
+        let streams = self.streams.lock().clone();
+        for stream in streams {
+            let _ = stream.send(text.to_owned()).await;
+        }
+    }
+
+    async fn is_heard(&self) {
+        eventually("an open stream", async || (!self.streams.lock().is_empty()).then_some(())).await;
+    }
+}
+
+fn token(call: &Asked) -> String {
+    member(&call.message.param("_meta").unwrap(), "progressToken").unwrap()
+}
+
+#[tokio::test]
+async fn progress_and_logs_beside_a_call_reach_its_client_and_extend_its_deadline() {
+    for is_early in [true, false] {
+        let talker = Talker::start(is_early).await;
+        let yard = Yard::of(&talker.backend.entry_with("raw", "timeouts: { call: 1s }")).await;
+        talker.is_heard().await;
+        let client = Client::legacy(&yard.url).await;
+        let request = client.request(
+            "7",
+            "tools/call",
+            r#""name":"raw__work","arguments":{}"#,
+            r#""progressToken":"t""#,
+        );
+        let asking = tokio::spawn(async move { client.exchange(request).await });
+        let (call, answers) = talker.call().await;
+        // Longer than the deadline, and never that long in silence.
+        for step in 0..6 {
+            let params = format!(r#"{{"progressToken":"{}","progress":{step}}}"#, token(&call));
+            talker.say(&notification("notifications/progress", &params)).await;
+            talker
+                .say(&notification("notifications/progress", r#"{"progressToken":999,"progress":1}"#))
+                .await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        talker.say(&notification("notifications/message", r#"{"level":"error","data":"x"}"#)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        answers.send(result(call.message.id.as_deref().unwrap(), r#"{"content":[]}"#)).await.unwrap();
+        drop(answers);
+        talker.calls.lock().clear();
+        let messages = within("the answer", asking).await.unwrap();
+        let methods: Vec<_> = messages.iter().map(|message| message.method.as_str()).collect();
+        let progress = messages.iter().filter(|message| message.method == "notifications/progress");
+        let tokens: Vec<_> = progress.map(|message| message.param("progressToken").unwrap()).collect();
+        assert_eq!(tokens, vec!["\"t\""; 6], "early: {is_early}, {methods:?}");
+        assert_eq!(methods[6..], ["notifications/message", ""], "early: {is_early}");
+        assert!(messages[7].result.is_some(), "{messages:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_its_server_takes_back_is_taken_back_from_the_client() {
+    let question = |id: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{{"message":"m","requestedSchema":{{"type":"object","properties":{{}}}}}}}}"#
+        )
+    };
+    let withdrawn = notification("notifications/cancelled", r#"{"requestId":"5","reason":"too late"}"#);
+    for is_beside in [false, true] {
+        let talker = Talker::start(true).await;
+        let yard = Yard::of(&talker.backend.entry("raw")).await;
+        let client = Arc::new(Client::modern(&yard.url).able(ABLE).open("2025-11-25").await);
+        let request = client.request("7", "tools/call", r#""name":"raw__work","arguments":{}"#, "");
+        let mut events =
+            Events::of(within("a response", tokio::spawn(request.send())).await.unwrap().unwrap());
+        let (call, own) = talker.call().await;
+        for text in [&question("5"), &withdrawn] {
+            match is_beside {
+                true => talker.say(text).await,
+                false => own.send(text.clone()).await.unwrap(),
+            }
+        }
+        let asked = events.next().await.unwrap();
+        assert_eq!(asked.method, "elicitation/create");
+        let cancelled = events.next().await.unwrap();
+        assert_eq!(cancelled.method, "notifications/cancelled");
+        assert_eq!(cancelled.param("requestId"), asked.id, "in the client's own terms");
+        assert_eq!(cancelled.param("reason").as_deref(), Some("\"too late\""));
+        own.send(result(call.message.id.as_deref().unwrap(), r#"{"content":[]}"#)).await.unwrap();
+        assert!(events.next().await.unwrap().result.is_some());
+    }
+}
+
+#[tokio::test]
+async fn progress_of_a_client_on_a_question_reaches_its_server() {
+    let talker = Talker::start(true).await;
+    let yard = Yard::of(&talker.backend.entry("raw")).await;
+    let client = Arc::new(Client::modern(&yard.url).able(ABLE).open("2025-11-25").await);
+    let request = client.request("7", "tools/call", r#""name":"raw__work","arguments":{}"#, "");
+    let mut events = Events::of(within("a response", tokio::spawn(request.send())).await.unwrap().unwrap());
+    let (call, own) = talker.call().await;
+    let question = r#"{"jsonrpc":"2.0","id":5,"method":"roots/list","params":{"_meta":{"progressToken":"mine","x":1.0}}}"#;
+    own.send(question.to_owned()).await.unwrap();
+    let asked = events.next().await.unwrap();
+    let meta = asked.param("_meta").unwrap();
+    assert_eq!(member(&meta, "progressToken"), asked.id, "a token of this hop");
+    assert_eq!(member(&meta, "x").as_deref(), Some("1.0"));
+
+    let id = asked.id.unwrap();
+    for (token, progress) in [("999", 1), (id.as_str(), 2)] {
+        let params = format!(r#"{{"progressToken":{token},"progress":{progress},"message":"m"}}"#);
+        client.tell(notification("notifications/progress", &params)).await;
+    }
+    let told = eventually("progress at the server", async || {
+        talker.backend.asked("notifications/progress").first().cloned()
+    })
+    .await;
+    assert_eq!(
+        told.message.params.as_deref(),
+        Some(r#"{"progressToken":"mine","progress":2,"message":"m"}"#)
+    );
+    client.tell(format!(r#"{{"jsonrpc":"2.0","id":"{id}","error":"no"}}"#)).await;
+    let answer = eventually("an answer at the server", async || {
+        let answers = talker.backend.asked("");
+        answers.into_iter().find(|asked| asked.message.id.as_deref() == Some("5"))
+    })
+    .await;
+    assert_eq!(answer.message.error.as_deref(), Some(r#"{"code":-32603,"message":"no"}"#));
+    own.send(result(call.message.id.as_deref().unwrap(), r#"{"content":[]}"#)).await.unwrap();
+    assert!(events.next().await.unwrap().result.is_some());
+}
