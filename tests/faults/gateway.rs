@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::process::signal;
@@ -19,6 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Lines of its log that are kept to explain a failure.
 const LOG_LINES: usize = 2_000;
 
+/// What becomes of its standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogReader {
+    /// It is read.
+    Reads,
+    /// It is held open and not read.
+    Stalled,
+    /// It is closed.
+    Gone,
+}
+
 /// `switchyard serve`, killed when dropped.
 pub(crate) struct Gateway {
     child: Child,
@@ -26,6 +38,7 @@ pub(crate) struct Gateway {
     /// Of the endpoint for clients.
     pub(crate) url: String,
     operators: String,
+    reader: watch::Sender<LogReader>,
     http: reqwest::Client,
 }
 
@@ -51,11 +64,17 @@ impl Gateway {
         command.env_remove("SWITCHYARD_CONFIG").env_remove("RUST_LOG").stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let log = Arc::default();
-        tokio::spawn(keep(child.stderr.take().unwrap(), Arc::clone(&log)));
+        let (reader, told) = watch::channel(LogReader::Reads);
+        tokio::spawn(keep(child.stderr.take().unwrap(), Arc::clone(&log), told));
         let url = said(&log, "endpoint").await;
         let operators = said(&log, "status").await.trim_end_matches("/status").to_owned();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { child, log, url, operators, http }
+        Self { child, log, url, operators, reader, http }
+    }
+
+    /// Has its standard error read no longer.
+    pub(crate) fn read_log(&self, reader: LogReader) {
+        self.reader.send_replace(reader);
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -129,7 +148,7 @@ impl Gateway {
 }
 
 /// It is started in another directory.
-fn absolute(binary: &Path) -> PathBuf {
+pub(crate) fn absolute(binary: &Path) -> PathBuf {
     std::path::absolute(binary).unwrap()
 }
 
@@ -150,9 +169,20 @@ async fn said(log: &Mutex<Vec<String>>, word: &str) -> String {
     }
 }
 
-async fn keep(stderr: impl AsyncRead + Unpin, log: Arc<Mutex<Vec<String>>>) {
+async fn keep(
+    stderr: impl AsyncRead + Unpin,
+    log: Arc<Mutex<Vec<String>>>,
+    mut told: watch::Receiver<LogReader>,
+) {
     let mut lines = BufReader::new(stderr).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    loop {
+        let reader = *told.borrow_and_update();
+        let line = tokio::select! {
+            line = lines.next_line(), if reader == LogReader::Reads => line,
+            Ok(()) = told.changed(), if reader != LogReader::Gone => continue,
+            else => return,
+        };
+        let Ok(Some(line)) = line else { return };
         let mut log = log.lock();
         if log.len() == LOG_LINES {
             log.drain(..LOG_LINES / 2);

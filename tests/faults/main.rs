@@ -23,6 +23,7 @@ mod reload;
 mod report;
 mod soak;
 mod storm;
+mod surroundings;
 mod upgrade;
 mod yard;
 
@@ -128,6 +129,9 @@ async fn run(plan: &Plan) -> ExitCode {
     }
     if plan.wants("drain") {
         drain::run(plan, &mut report).await;
+    }
+    if plan.wants("surroundings") {
+        surroundings::run(plan, &mut report).await;
     }
     if let Some(length) = plan.soak {
         soak::run(plan, length.into(), &mut report).await;

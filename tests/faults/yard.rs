@@ -62,6 +62,11 @@ impl Yard {
         Self::start_with(binary, &patient().replace("limits: { sessions: 20000 }", &limits)).await
     }
 
+    /// The same, with a line in the log for each call.
+    pub(crate) async fn start_talkative(binary: &Path) -> Self {
+        Self::start_with(binary, &patient().replace("level: warn", "level: trace")).await
+    }
+
     /// The same, with the hold after crashes that ships.
     pub(crate) async fn start_holding(binary: &Path) -> Self {
         Self::start_with(binary, &SETTINGS.replace(", hold: 1s", "")).await
@@ -106,6 +111,16 @@ impl Yard {
     /// The configuration it was started with.
     pub(crate) fn config(&self) -> String {
         config(&self.settings, &self.peers, &self.leashes)
+    }
+
+    /// Where its configuration is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes a file beside the configuration.
+    pub(crate) fn write_beside(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).unwrap();
     }
 
     /// Puts another file in the place of the configuration.
