@@ -63,15 +63,17 @@ pub struct LimitSettings {
     #[serde(with = "units::duration")]
     #[schemars(with = "units::DurationText")]
     pub header_timeout: Duration,
-    /// Connections at a time; never more than half of the file descriptors the process may have.
+    /// Connections at a time; never more than half of the file descriptors the process may have. Where there are as many,
+    /// an idle one of the client that has most is closed for the next.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: usize,
-    /// Bytes of large messages held at a time, of all clients and backends together: bodies of more than 64 KiB
-    /// until their call ends, and such answers until their client has them. A body beyond it is refused with 503.
+    /// Bytes of large messages held at a time, of all clients and backends together: what has arrived of bodies of more
+    /// than 64 KiB, until their call ends, and such answers until their client has them. Beyond it, an unfinished body of
+    /// the client that holds most is refused with 503.
     #[schemars(range(min = 16_777_216, max = 1_099_511_627_776_u64))]
     pub buffered_bytes: usize,
-    /// Sessions of clients that use `initialize`. Where there are as many, those unused for longest, and for a minute
-    /// at least, make room for new ones.
+    /// Sessions of clients that use `initialize`. Where there are as many, the client that has most loses the one it used
+    /// longest ago to a client that has fewer; its own new ones only replace sessions that were unused for a minute.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub sessions: usize,
     /// A session unused for so long ends.

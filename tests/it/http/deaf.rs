@@ -132,7 +132,7 @@ async fn what_a_task_came_to_is_counted_while_it_is_on_its_way_and_not_while_it_
         r#"[{"name":"one","inputSchema":{"type":"object"},"execution":{"taskSupport":"required"}}]"#;
     let raw = RawBackend::start(Speaks::Legacy, TASKS, as_a_task).await;
     let program = serving(&raw).await;
-    let client = program.modern().able(r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#);
+    let client = program.modern().unpooled().able(r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#);
     let created = eventually("a task", async || {
         let created = client.call("raw__one", "{}").await;
         created.result_of("taskId").is_some().then_some(created)
