@@ -154,6 +154,7 @@ impl Call {
         match self.task.take(outcome) {
             Next::Over(outcome) => {
                 self.lease.finish();
+                self.backend.watched.freshness.called();
                 self.examine(&outcome);
                 self.settle(verdict::of_answer(&outcome));
                 CallEvent::Answer(outcome)
@@ -304,6 +305,7 @@ impl Call {
     }
 
     fn fail(&mut self, failure: Failure) -> CallEvent {
+        self.backend.watched.freshness.called();
         let could_not_connect = failure.kind == FailureKind::Unavailable
             && failure.sent == Sent::No
             && failure.http_status.is_none();

@@ -12,19 +12,32 @@ use tokio::time::Instant;
 const BURST: usize = 5;
 const PERIOD: Duration = Duration::from_secs(10);
 
+/// The same for looks that clients' lists ask for: a client without the gateway would take as many.
+const DEMAND_BURST: usize = 40;
+
 /// The looks in the last period.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pace {
     looks: VecDeque<Instant>,
+    burst: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { looks: VecDeque::new(), burst: BURST }
+    }
 }
 
 impl Pace {
+    /// For what clients ask for.
+    pub(super) fn of_demand() -> Self {
+        Self { burst: DEMAND_BURST, ..Self::default() }
+    }
+
     /// Counts a look that is due at `now`, and says when to take it.
     pub(super) fn next(&mut self, now: Instant) -> Instant {
-        let earliest = match self.looks.len() {
-            BURST.. => self.looks.pop_front().map(|first| first + PERIOD),
-            _ => None,
-        };
+        let is_full = self.looks.len() >= self.burst;
+        let earliest = if is_full { self.looks.pop_front().map(|first| first + PERIOD) } else { None };
         let at = earliest.map_or(now, |earliest| earliest.max(now));
         self.looks.push_back(at);
         at

@@ -143,7 +143,11 @@ impl Signals {
                 watched.task_told(params);
             }
         } else if ListKind::ALL.into_iter().any(|kind| kind.changed() == name) {
-            self.changed.notify_one();
+            match self.watched.get() {
+                // Whichever connection says so: the lists are those of all.
+                Some(watched) => watched.freshness.told(),
+                None => self.changed.notify_one(),
+            }
         }
     }
 }

@@ -183,6 +183,7 @@ impl Supervisor {
 
     async fn fetch(&self, connection: &Connection) -> Result<(), Failure> {
         let (limit, before) = (self.backend.settings().timeouts.connect, self.backend.offer());
+        let begun = self.backend.watched.freshness.begin_fetch();
         let fetching = fetch(connection, limit, before.as_deref());
         let fetched = self.stop.run_until_cancelled(fetching).await;
         let offer = fetched.unwrap_or_else(|| Err(Failure::unavailable("stopping")))?;
@@ -193,6 +194,7 @@ impl Supervisor {
             }
         }
         self.backend.publish_offer(offer);
+        self.backend.watched.freshness.end_fetch(begun);
         Ok(())
     }
 
@@ -228,6 +230,7 @@ impl Supervisor {
     async fn watch(&self, connection: &Connection, mut child: Option<&mut Child>) -> String {
         let mut refresh = ticks(self.refresh);
         let (mut health, mut pace) = (ticks(HEALTH), Pace::default());
+        let mut demand = Pace::of_demand();
         let mut due = None;
         let mut partial = self.partial(None);
         loop {
@@ -235,8 +238,21 @@ impl Supervisor {
                 reason = connection.signals().lost() => return reason,
                 reason = ended(&mut child) => return reason,
                 () = self.stop.cancelled() => return "the gateway is stopping".to_owned(),
-                () = connection.signals().changed(), if due.is_none() => {
+                () = self.changed(connection), if due.is_none() => {
                     due = Some(pace.next(Instant::now() + DEBOUNCE));
+                    continue;
+                }
+                () = self.backend.watched.freshness.wanted() => {
+                    let (now, at) = (Instant::now(), demand.next(Instant::now()));
+                    if at > now {
+                        due = Some(due.map_or(at, |due: Instant| due.min(at)));
+                        continue;
+                    }
+                    due = None;
+                    // The client does without what could not be fetched in time.
+                    if let Err(failure) = self.fetch(connection).await {
+                        tracing::debug!(backend = self.backend.name(), %failure, "lists were wanted in vain");
+                    }
                     continue;
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
@@ -268,6 +284,14 @@ impl Supervisor {
                     tracing::warn!(backend, %failure, "the lists of the backend could not be fetched");
                 }
             }
+        }
+    }
+
+    /// Waits until the backend says that one of its lists changed, on any of its connections.
+    async fn changed(&self, connection: &Connection) {
+        tokio::select! {
+            () = connection.signals().changed() => {}
+            () = self.backend.watched.freshness.changed() => {}
         }
     }
 

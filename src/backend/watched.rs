@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::protocol::RawJson;
 
+use super::freshness::Freshness;
 use super::{Backend, State};
 
 /// Told the backend's own URI of each resource that it says was updated. Runs in the task that reads
@@ -52,6 +53,7 @@ pub(super) struct Watched {
     updated: OnceLock<Updated>,
     task_told: OnceLock<TaskTold>,
     visited: OnceLock<Visited>,
+    pub(super) freshness: Freshness,
 }
 
 impl Watched {

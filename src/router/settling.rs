@@ -1,32 +1,82 @@
-//! For what does a list or a handshake wait? For nothing, with one exception.
+//! For what does a list or a handshake wait? For nothing, with two exceptions, both bounded.
 //!
 //! While the very first attempt to reach a backend is under way and no copy of what it offers is kept, the first lists
 //! and handshakes wait for it: a client that lists once, right after it started the gateway, would see no tools. They
 //! wait for all such backends together, until one deadline that the first of them sets.
+//!
+//! When something happened at a backend that may have changed its lists, a list request has them fetched and waits for
+//! [`REFETCH_WAIT`] at most: a tool that adds a resource, and then a list, shows the resource. What is late is shown by
+//! the next list, and `list_changed` tells of it.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use super::router::Router;
-use crate::backend::Backend;
+use crate::backend::{Backend, ListsDue};
+use crate::protocol::ListKind;
+
+/// Longest wait of a list for a backend whose lists may have changed.
+const REFETCH_WAIT: Duration = Duration::from_millis(500);
 
 /// When lists and handshakes stop to wait for first attempts; set by the first that waits.
 #[derive(Debug, Default)]
 pub(super) struct FirstWait(OnceLock<Instant>);
 
 impl Router {
-    /// What the next list or handshake has to wait for; `None`, as nearly always, if that is nothing.
-    pub fn settling(self: &Arc<Self>) -> Option<impl Future<Output = ()> + Send + use<>> {
-        let starting = self.starting();
-        if starting.is_empty() {
+    /// What a list, or without one a handshake, has to wait for; `None`, as nearly always, if that is nothing.
+    pub fn settling(
+        self: &Arc<Self>,
+        list: Option<ListKind>,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let since = Instant::now();
+        let (starting, deadline) = self.first_attempts(since);
+        let changed = list.map(|kind| self.changed(kind)).unwrap_or_default();
+        if starting.is_empty() && changed.is_empty() {
             return None;
         }
-        let wait = self.settings().first_list_wait;
-        let deadline = *self.first_wait().0.get_or_init(|| Instant::now() + wait);
         let router = Arc::clone(self);
-        let settled = async move { router.await_until(deadline, starting).await };
-        (Instant::now() < deadline).then_some(settled)
+        Some(async move {
+            let fetched = router.await_lists(since, changed);
+            tokio::join!(router.await_until(deadline, starting), fetched);
+            router.refresh_if_due();
+        })
+    }
+
+    /// The first attempts to wait for, and until when.
+    fn first_attempts(&self, now: Instant) -> (Vec<Arc<Backend>>, Instant) {
+        let starting = self.starting();
+        if starting.is_empty() {
+            return (starting, now);
+        }
+        let wait = self.settings().first_list_wait;
+        let deadline = *self.first_wait().0.get_or_init(|| now + wait);
+        if deadline > now { (starting, deadline) } else { (Vec::new(), now) }
+    }
+
+    /// The backends whose list may have changed. That of any whose list has expired is fetched again.
+    fn changed(&self, kind: ListKind) -> Vec<Arc<Backend>> {
+        let mut changed = Vec::new();
+        for member in self.fleet().members() {
+            let due = member.backend.lists_due(kind);
+            if due != ListsDue::Fresh {
+                member.backend.want_lists();
+            }
+            if due == ListsDue::Changed {
+                changed.push(Arc::clone(&member.backend));
+            }
+        }
+        changed
+    }
+
+    async fn await_lists(&self, since: Instant, changed: Vec<Arc<Backend>>) {
+        let deadline = since + REFETCH_WAIT;
+        for backend in changed {
+            if timeout_at(deadline, backend.lists_fetched(since)).await.is_err() {
+                backend.lists_are_slow();
+            }
+        }
     }
 
     /// Waits for the first attempt to reach a backend, no longer than the first lists do.

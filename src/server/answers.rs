@@ -43,7 +43,7 @@ pub(super) fn initialize(server: &Server, revision: Revision) -> RawJson {
 
 /// `server/discover`, once what it depends on is known.
 pub(super) fn begin_discover(server: &Arc<Server>) -> Work {
-    let Some(settling) = server.router.settling() else { return Work::Ready(discover(server).into()) };
+    let Some(settling) = server.router.settling(None) else { return Work::Ready(discover(server).into()) };
     let server = Arc::clone(server);
     Work::Later(Box::pin(async move {
         settling.await;
@@ -71,7 +71,7 @@ pub(super) fn begin_list(
 ) -> Result<Work, RpcError> {
     // What a client goes on with is there already.
     let is_first = params.as_ref().is_none_or(|params| params.get("cursor").is_none());
-    let Some(settling) = server.router.settling().filter(|_| is_first) else {
+    let Some(settling) = is_first.then(|| server.router.settling(Some(kind))).flatten() else {
         return list(server, &caller, kind, params.as_ref()).map(Work::Ready);
     };
     let server = Arc::clone(server);

@@ -29,7 +29,7 @@ pub(super) async fn initialize(
     let session = Session::new(principal.clone(), revision, capabilities, calls);
     let info = params.and_then(|params| params.get("clientInfo"));
     let session = session.of_client(info).held(server.router.begin_session());
-    if let Some(settling) = server.router.settling() {
+    if let Some(settling) = server.router.settling(None) {
         settling.await;
     }
     Ok((session, answers::initialize(server, revision)))

@@ -54,7 +54,7 @@ async fn a_backend_that_does_not_answer_costs_the_first_list_its_wait_and_no_oth
     let yard = Yard::start_cold(&with_wait("300ms", &entries)).await;
     let client = Client::modern(&yard.url);
     assert_eq!(within("a list", client.tools()).await, ["ready__t"]);
-    assert!(yard.router.settling().is_none(), "no list waits after the first");
+    assert!(yard.router.settling(None).is_none(), "no list waits after the first");
     let failure = client.call("silent__t", "{}").await.failure();
     assert_eq!(failure["error"], "backend_unavailable");
     assert!(failure["message"].as_str().unwrap().contains("still starting"), "{failure}");
@@ -65,10 +65,10 @@ async fn nothing_waits_if_the_operator_says_so_or_everything_was_reached() {
     let gate = Arc::new(Semaphore::new(0));
     let backend = slow(&gate).await;
     let yard = Yard::start_cold(&with_wait("0s", &backend.entry("raw"))).await;
-    assert!(yard.router.settling().is_none());
+    assert!(yard.router.settling(None).is_none());
     assert!(within("a list", Client::modern(&yard.url).tools()).await.is_empty());
     gate.add_permits(1_000);
     yard.until("raw", "ready").await;
     let other = Yard::of(&backend.entry("raw")).await;
-    assert!(other.router.settling().is_none());
+    assert!(other.router.settling(None).is_none());
 }

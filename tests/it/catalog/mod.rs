@@ -4,6 +4,7 @@ mod apps;
 mod audience;
 mod changes;
 mod first_start;
+mod freshness;
 mod kept;
 mod lookup;
 mod odd_entries;
