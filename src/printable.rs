@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_writer_escapes_what_passes_through_it() {
         let mut out = OneLine(String::new());
-        assert!(write!(out, "{}{}", "a\n", "\x1b").is_ok());
+        assert!(out.write_str("a\n\x1b").is_ok());
         assert_eq!(out.0, r"a\n\u{1b}");
     }
 }
