@@ -62,10 +62,11 @@ pub fn raise_descriptors() {
     if before.current == before.maximum {
         return;
     }
-    let wanted = [before.maximum, Some(MODEST)];
-    let raised = wanted.into_iter().any(|current| {
-        current > before.current && setrlimit(Resource::Nofile, Rlimit { current, ..before.clone() }).is_ok()
-    });
+    // No limit is more than any.
+    let is_more = |limit: Option<u64>| limit.unwrap_or(u64::MAX) > before.current.unwrap_or(u64::MAX);
+    let raised = [before.maximum, Some(MODEST)]
+        .into_iter()
+        .any(|current| is_more(current) && setrlimit(Resource::Nofile, Rlimit { current, ..before }).is_ok());
     if raised {
         let _ = DESCRIPTORS.set(before);
     }
@@ -75,7 +76,7 @@ pub fn raise_descriptors() {
 #[cfg(target_os = "linux")]
 fn give_back(pid: i32) {
     if let (Some(limit), Some(pid)) = (DESCRIPTORS.get(), rustix::process::Pid::from_raw(pid)) {
-        let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, limit.clone());
+        let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, *limit);
     }
 }
 
