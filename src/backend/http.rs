@@ -10,6 +10,7 @@ mod headers;
 mod link;
 mod lost_session;
 mod origin;
+mod proxy;
 mod reason;
 mod redirect;
 mod reply;

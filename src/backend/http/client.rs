@@ -13,6 +13,7 @@ use super::super::{Failure, FailureKind, Sent, TlsSettings, tls};
 use super::decode::Decoder;
 use super::direct::{Direct, DirectBody};
 use super::origin::Place;
+use super::proxy::proxy_of;
 use crate::protocol::Pieces;
 
 /// How the gateway names itself.
@@ -24,7 +25,7 @@ pub(super) enum Client {
     /// Plain HTTP.
     Direct(Direct),
     /// TLS, proxies, credentials in the URL.
-    Library(reqwest::Client),
+    Library(Library),
 }
 
 /// A response whose body is still to be read.
@@ -49,7 +50,7 @@ impl Client {
     pub(super) fn new(url: &Url, tls: &TlsSettings, connect: Duration) -> Result<Self, Failure> {
         match Direct::to(url, connect) {
             Some(direct) => Ok(Self::Direct(direct)),
-            None => Ok(Self::Library(library(tls, connect)?)),
+            None => Ok(Self::Library(Library::new(url, tls, connect)?)),
         }
     }
 
@@ -68,8 +69,8 @@ impl Client {
                 Response::new(head, Body::Direct(Box::new(body)))
             }
             Self::Library(client) => {
-                let request = client.request(method, place.url.clone()).headers(headers).body(body.join());
-                let response = request.send().await.map_err(|error| describe(&error))?;
+                let request = client.http.request(method, place.url.clone()).headers(headers);
+                let response = client.send(request.body(body.join())).await?;
                 let (head, body) = http::Response::from(response).into_parts();
                 Response::new(head, Body::Library(body))
             }
@@ -154,19 +155,48 @@ impl std::fmt::Debug for Response {
     }
 }
 
-/// One client per backend: no pool is shared with another.
-pub(in super::super) fn library(tls: &TlsSettings, connect: Duration) -> Result<reqwest::Client, Failure> {
-    let own = tls
-        .certificates()
-        .map_err(|_| Failure::unavailable("`tls.ca` holds a certificate that cannot be read"))?;
-    reqwest::Client::builder()
-        .tls_certs_merge(own)
-        .connect_timeout(connect)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .user_agent(AGENT)
-        .build()
-        .map_err(|error| Failure::unavailable(format!("failed to set up HTTP: {error}")))
+/// The HTTP library, and the proxy it goes through.
+#[derive(Debug)]
+pub(super) struct Library {
+    http: reqwest::Client,
+    proxy: Option<String>,
+}
+
+impl Library {
+    /// One client per backend, for requests to the origin of `url`: no pool is shared with another.
+    fn new(url: &Url, tls: &TlsSettings, connect: Duration) -> Result<Self, Failure> {
+        let own = tls
+            .certificates()
+            .map_err(|_| Failure::unavailable("`tls.ca` holds a certificate that cannot be read"))?;
+        let proxy = proxy_of(url);
+        let builder = reqwest::Client::builder();
+        let builder = if proxy.is_none() { builder.no_proxy() } else { builder };
+        let http = builder
+            .tls_certs_merge(own)
+            .connect_timeout(connect)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .user_agent(AGENT)
+            .build()
+            .map_err(|error| Failure::unavailable(format!("failed to set up HTTP: {error}")))?;
+        Ok(Self { http, proxy })
+    }
+
+    /// Sends a request and waits for the head of its response; a proxy that is to blame is named.
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+        let sent = request.send().await.map_err(|error| describe(&error));
+        let Some(proxy) = &self.proxy else { return sent };
+        match sent {
+            Ok(response) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(Failure::unavailable(format!("the proxy {proxy} asks for credentials (HTTP 407)")))
+            }
+            Ok(response) => Ok(response),
+            Err(failure) => {
+                let message = format!("{} (through the proxy {proxy})", failure.message);
+                Err(Failure { message, ..failure })
+            }
+        }
+    }
 }
 
 /// What went wrong, without the URL: it may hold a token.

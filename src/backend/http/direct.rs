@@ -18,6 +18,7 @@ use url::{Position, Url};
 use super::super::{Failure, FailureKind, Sent};
 use super::client::{AGENT, innermost};
 use super::link::{Broken, Link};
+use super::proxy::proxy_of;
 use crate::protocol::Pieces;
 use crate::threads;
 
@@ -50,7 +51,7 @@ impl Direct {
     /// `None` where this is not the way: TLS, a proxy, credentials in the URL.
     pub(super) fn to(url: &Url, limit: Duration) -> Option<Self> {
         let is_plain = url.scheme() == "http" && url.username().is_empty() && url.password().is_none();
-        if !is_plain || is_proxied() {
+        if !is_plain || proxy_of(url).is_some() {
             return None;
         }
         let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).ok()?;
@@ -181,13 +182,6 @@ fn lost(sent: Sent, error: &hyper::Error) -> Failure {
         Sent::No => Failure::unavailable(format!("failed to send: {cause}")),
         Sent::Maybe => Failure::new(FailureKind::Lost, sent, format!("the connection broke: {cause}")),
     }
-}
-
-/// Whether the environment asks for a proxy, as the HTTP library reads it.
-fn is_proxied() -> bool {
-    ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
-        .into_iter()
-        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 #[cfg(test)]
