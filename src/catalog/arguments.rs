@@ -6,8 +6,10 @@
 use jsonschema::{PatternOptions, ValidationError, Validator, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use super::schema_cost::SchemaCost;
+use super::schema_cost;
+use super::schema_load::load_of;
 use super::tool::ToolEntry;
+use super::value_shape::ValueShape;
 use crate::protocol::{RawJson, scan};
 
 /// Most complaints about one call.
@@ -17,23 +19,61 @@ const MAX_MESSAGES: usize = 5;
 const MAX_SHOWN: usize = 120;
 
 /// Largest compiled pattern, in bytes.
-const MAX_PATTERN: usize = 1 << 20;
+const MAX_PATTERN: usize = 1 << 18;
+
+/// Most work of a check: parts of the schema that apply to a value, over all values. One takes some 10 ns.
+const MAX_WORK: u64 = 50_000_000;
+/// Most work of a check that looks for what is wrong, which is much more than to see that something is.
+const MAX_DETAILED_WORK: u64 = 200_000;
+/// Most work of a check that needs no thread of its own.
+const MAX_INLINE_WORK: u64 = 20_000;
+/// Most memory that arguments may take as a tree.
+const MAX_TREE_BYTES: u64 = 64 * 1024 * 1024;
+/// Largest text of arguments that is looked at without a thread of its own.
+const MAX_INLINE_TEXT: usize = 64 * 1024;
+/// Largest schema that is compiled without one.
+const MAX_INLINE_SCHEMA: usize = 4 * 1024;
+
+const TOO_LARGE: &str = "too large to be checked; fewer or smaller values can be";
 
 impl ToolEntry {
-    /// Checks a call's `arguments`; none are `{}`.
+    /// Whether a check of `arguments` is so cheap that it needs no thread of its own.
+    pub fn is_cheap_to_check(&self, arguments: Option<&RawJson>) -> bool {
+        let is_compiled = self.checker.get().is_some() || is_cheap_to_compile(self.input_schema.as_str());
+        let text = text_of(arguments);
+        if !is_compiled || text.len() > MAX_INLINE_TEXT {
+            return false;
+        }
+        self.checker()
+            .is_none_or(|checker| ValueShape::of(text.as_bytes()).work(&checker.load) <= MAX_INLINE_WORK)
+    }
+
+    /// Checks a call's `arguments`; none are `{}`. The work is bounded, whatever schema and arguments are.
     ///
     /// # Errors
     /// At most five sentences that name the place and what is expected there, never the value.
     pub fn check_arguments(&self, arguments: Option<&RawJson>) -> Result<(), Vec<String>> {
-        let Some(Checker { validator, cost }) = self.checker() else { return Ok(()) };
-        let text = arguments.map_or("{}", RawJson::as_str);
-        let Ok(value) = serde_json::from_str::<Value>(text) else { return Ok(()) };
-        if !cost.allows(&value) {
+        let Some(Checker { validator, load }) = self.checker() else { return Ok(()) };
+        let text = text_of(arguments);
+        let shape = ValueShape::of(text.as_bytes());
+        if shape.least_work(load) > MAX_WORK {
+            // No arguments of this depth could be checked: that is the schema's doing.
             return Ok(());
         }
-        let problems: Vec<String> =
-            validator.iter_errors(&value).take(MAX_MESSAGES).map(|error| message(&error)).collect();
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        let work = shape.work(load);
+        if work > MAX_WORK || shape.bytes > MAX_TREE_BYTES {
+            return Err(vec![format!("arguments: {TOO_LARGE}")]);
+        }
+        let Ok(value) = serde_json::from_str::<Value>(text) else { return Ok(()) };
+        if validator.is_valid(&value) {
+            return Ok(());
+        }
+        if work > MAX_DETAILED_WORK {
+            return Err(vec![
+                "arguments: something does not fit, and they are too large to say what".to_owned(),
+            ]);
+        }
+        Err(validator.iter_errors(&value).take(MAX_MESSAGES).map(|error| message(&error)).collect())
     }
 
     /// Whether arguments can be checked at all: a schema that does not compile, refers elsewhere or would
@@ -47,21 +87,36 @@ impl ToolEntry {
     }
 }
 
+fn text_of(arguments: Option<&RawJson>) -> &str {
+    arguments.map_or("{}", RawJson::as_str)
+}
+
+/// Patterns are what takes long.
+fn is_cheap_to_compile(schema: &str) -> bool {
+    schema.len() <= MAX_INLINE_SCHEMA && memchr::memmem::find(schema.as_bytes(), b"\"pattern").is_none()
+}
+
 /// A tool's schema, compiled.
 pub(super) struct Checker {
     validator: Validator,
-    cost: SchemaCost,
+    /// The work for a value of each level.
+    load: Vec<u64>,
 }
 
 impl Checker {
     /// `None` for a schema that cannot be compiled without fetching anything, or at a bounded price.
     fn compile(schema: &RawJson) -> Option<Self> {
         let schema: Value = scan(schema.as_bytes()).then(|| schema.to())??;
-        let cost = SchemaCost::of(&schema)?;
+        if !schema_cost::is_bounded(&schema) {
+            return None;
+        }
+        let load = load_of(&schema)?;
         // Patterns run in linear time: one that needs back-tracking does not compile.
         let patterns = PatternOptions::regex().size_limit(MAX_PATTERN).dfa_size_limit(MAX_PATTERN);
         let options = jsonschema::options().offline().with_pattern_options(patterns);
-        Some(Self { validator: options.build(&schema).ok()?, cost })
+        // A value that is said to be a pattern would be compiled, however large it is.
+        let options = options.with_format("regex", |_| true);
+        Some(Self { validator: options.build(&schema).ok()?, load })
     }
 }
 
@@ -192,6 +247,39 @@ mod tests {
         let items = vec!["null"; 1000].join(",");
         let schema = r#"{"properties":{"a":{"items":{"type":"string"}}}}"#;
         assert_eq!(check(schema, &format!(r#"{{"a":[{items}]}}"#)).unwrap_err().len(), 5);
+    }
+
+    /// Forms that an item with `a: -1` fits none of.
+    fn forms(count: usize) -> String {
+        let form =
+            |n| format!(r#"{{"type":"object","properties":{{"a":{{"const":{n}}}}},"required":["a"]}}"#);
+        let forms = (0..count).map(form).collect::<Vec<_>>().join(",");
+        format!(r#"{{"properties":{{"a":{{"type":"array","items":{{"anyOf":[{forms}]}}}}}}}}"#)
+    }
+
+    #[test]
+    fn the_work_of_schema_times_arguments_is_bounded() {
+        let items = |count| format!(r#"{{"a":[{}]}}"#, vec![r#"{"a":-1}"#; count].join(","));
+        let detailed = check(&forms(200), &items(10)).unwrap_err();
+        assert!(detailed[0].contains("/a/0: fits none of the forms"), "{detailed:?}");
+        let coarse = check(&forms(200), &items(500)).unwrap_err();
+        assert!(coarse[0].contains("too large to say what"), "{coarse:?}");
+        let refused = check(&forms(200), &items(100_000)).unwrap_err();
+        assert!(refused[0].contains("too large to be checked"), "{refused:?}");
+        assert_eq!(check(r#"{"properties":{"a":{"type":"array"}}}"#, &items(10_000)), Ok(()));
+    }
+
+    #[test]
+    fn arguments_that_would_fill_the_memory_are_refused_before_they_are_read() {
+        let refused = check("{}", &format!(r#"{{"a":[{}]}}"#, vec!["{}"; 200_000].join(","))).unwrap_err();
+        assert!(refused[0].contains("too large to be checked"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_schema_that_multiplies_with_each_level_refuses_no_small_arguments() {
+        let schema = r##"{"allOf":[{"properties":{"a":{"$ref":"#"}}},{"properties":{"a":{"$ref":"#"}}}]}"##;
+        let deep = (0..50).fold("{}".to_owned(), |inner, _| format!(r#"{{"a":{inner}}}"#));
+        assert_eq!(check(schema, &deep), Ok(()));
     }
 
     #[test]

@@ -19,7 +19,8 @@
 //! | `pages.rs`, `cursor.rs` | what does a client get for one list request? |
 //! | `nearest.rs` | which name did the model mean? |
 //! | `instructions.rs` | what is a model told about all backends together? |
-//! | `schema_cost.rs` | what would a check against this schema cost? |
+//! | `schema_cost.rs` | what would it cost to compile this schema? |
+//! | `schema_load.rs`, `value_shape.rs` | what would it cost to check these arguments against it? |
 //! | `execution.rs` | must a tool run as a task? |
 //! | `tool.rs`, `arguments.rs` | what is known about one tool, and do these arguments fit it? |
 //! | `lint.rs`, `tokens.rs` | would a model's API refuse this tool, and what does it cost? |
@@ -56,6 +57,7 @@ mod pages;
 mod repair;
 mod route;
 mod schema_cost;
+mod schema_load;
 mod settings;
 mod skills;
 mod store;
@@ -65,6 +67,7 @@ mod tokens;
 mod tool;
 mod unmatched;
 mod uris;
+mod value_shape;
 mod view;
 mod warning;
 

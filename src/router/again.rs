@@ -38,10 +38,13 @@ impl Driver {
         mut calling: Calling,
         outcome: Result<RawJson, RawJson>,
     ) -> Option<Event> {
-        let anew = calling.call.put_right().await.and_then(|remedy| {
-            let target = self.anew(&calling.target, remedy)?;
-            calling.call.may_follow(remedy).then_some(target)
-        });
+        let anew = match calling.call.put_right().await {
+            Some(remedy) => {
+                let target = self.anew(&calling.target, remedy).await;
+                target.filter(|_| calling.call.may_follow(remedy))
+            }
+            None => None,
+        };
         let Some(mut target) = anew else {
             return self.answered(calling, outcome);
         };
@@ -58,7 +61,7 @@ impl Driver {
     }
 
     /// The same target as the catalog has it now; none if the call would only be refused again.
-    fn anew(&self, target: &Target, remedy: Remedy) -> Option<Target> {
+    async fn anew(&self, target: &Target, remedy: Remedy) -> Option<Target> {
         let same = Target {
             route: target.route.clone(),
             tool: target.tool.clone(),
@@ -73,6 +76,6 @@ impl Driver {
         let new = Arc::clone(self.router.catalog().tool(&target.route.qualified)?);
         let asks_otherwise = new.route == old.route && new.param_headers != old.param_headers;
         let anew = Target { tool: Some(new), ..same };
-        (asks_otherwise && self.check_arguments(&anew).is_ok()).then_some(anew)
+        (asks_otherwise && self.check_arguments(&anew).await.is_ok()).then_some(anew)
     }
 }

@@ -3,6 +3,7 @@
 mod apps;
 mod audience;
 mod changes;
+mod expensive;
 mod first_start;
 mod freshness;
 mod kept;
