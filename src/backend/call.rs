@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_util::sync::ReusableBoxFuture;
+use tokio_util::sync::{CancellationToken, ReusableBoxFuture};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::protocol::{Id, RawJson, frame, method};
@@ -19,6 +19,9 @@ use super::tools::Limits;
 use super::verdict::{self, Again};
 use super::wire::{Outgoing, Reply, WireEvent};
 use super::{Admission, Backend, Failure, FailureKind, Sent, TransportSettings, now};
+
+/// Why a call ended that waited for its client.
+const GAVE_WAY: &str = "the call gave way: it waited for its client's answer longer than others";
 
 /// What happens during a call.
 #[derive(Debug)]
@@ -110,7 +113,17 @@ impl Call {
     pub async fn next(&mut self) -> CallEvent {
         loop {
             let deadline = self.deadline;
-            if let Ok(event) = timeout_at(deadline, self.step()).await {
+            let stepped = match self.gives_way() {
+                None => timeout_at(deadline, self.step()).await,
+                // In a box: few calls wait for their clients.
+                Some(gives_way) => {
+                    match Box::pin(gives_way.run_until_cancelled(timeout_at(deadline, self.step()))).await {
+                        Some(stepped) => stepped,
+                        None => return self.fail(Failure::new(FailureKind::Busy, Sent::Maybe, GAVE_WAY)),
+                    }
+                }
+            };
+            if let Ok(event) = stepped {
                 return self.take(event);
             }
             if !self.looks_again() {
@@ -182,9 +195,15 @@ impl Call {
         self.place = None;
     }
 
-    /// Gives its place to another call, because it waits for its client.
+    /// Gives its place to another call, because it waits for its client. It may have to give way altogether.
     pub fn step_aside(&mut self) {
         self.place = None;
+        self.lease.wait();
+    }
+
+    /// Cancelled when the call has to give way to others; none for one that never waited for its client.
+    pub fn gives_way(&self) -> Option<CancellationToken> {
+        self.lease.waiting().map(|waiting| waiting.gives_way().clone())
     }
 
     /// Whether it has taken as long as it may, whatever its client does.
@@ -199,6 +218,9 @@ impl Call {
 
     /// Answers a question; the backend's deadline starts anew.
     pub fn respond(&mut self, id: &Id, outcome: &Result<RawJson, RawJson>) {
+        if let Some(waiting) = self.lease.waiting() {
+            waiting.works();
+        }
         if let Some(reply) = &self.reply {
             reply.respond(id, &self.task.tied(outcome));
         } else if self.starting.is_some() {

@@ -18,6 +18,7 @@ use crate::resilience::FairShare;
 
 use super::connection::{Connection, Established};
 use super::places::{Places, Room};
+use super::waiting_calls::{WaitingCall, WaitingCalls};
 use super::{Failure, FailureKind, Sent};
 
 /// Whose state it is.
@@ -46,6 +47,9 @@ pub(super) struct Kept {
     /// Who is still let in; unless told, everybody is.
     is_known: Mutex<Option<KnowsPrincipal>>,
     places: Places,
+    /// Calls that wait for their client, with their holder's connection.
+    waiting: Arc<WaitingCalls>,
+    size: usize,
     /// How long an unused connection stays open.
     patience: Duration,
 }
@@ -96,7 +100,8 @@ impl Kept {
     /// At most `size` connections, each closed after `idle` without use.
     pub(super) fn new(size: usize, idle: Duration) -> Arc<Self> {
         let (slots, is_known) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { slots, is_known, places: Places::new(size), patience: idle })
+        let (places, waiting) = (Places::new(size), Arc::default());
+        Arc::new(Self { slots, is_known, places, waiting, size, patience: idle })
     }
 
     /// Begins to use the connection of `key`, which may not be open yet. Where the server may ask, waits
@@ -121,7 +126,7 @@ impl Kept {
             slot.inner.lock().users += 1;
             slot
         };
-        let mut used = Use { kept: Arc::clone(self), key, slot, _turn: None };
+        let mut used = Use { kept: Arc::clone(self), key, slot, _turn: None, waiting: None };
         if takes_turns {
             let turn = Arc::clone(&used.slot.turn).acquire_owned();
             let turn = timeout(patience, turn).await.ok().and_then(Result::ok);
@@ -130,13 +135,22 @@ impl Kept {
         Ok(used)
     }
 
-    /// Room for one more connection, within `patience`; one that is idle makes room if need be.
+    /// Room for one more connection, within `patience`; one that is idle makes room if need be. Where all are in use,
+    /// a call that waits for its client gives way.
     async fn room(&self, patience: Duration) -> Option<Room> {
-        self.places.find(patience, || self.places.take().or_else(|| self.evict())).await
+        let attempt = || self.places.take().or_else(|| self.evict());
+        if let Some(room) = attempt() {
+            return Some(room);
+        }
+        self.waiting.one_gives_way();
+        self.places.find(patience, attempt).await
     }
 
     /// Closes the connection that was idle longest, of the principal that has most of them.
     fn evict(&self) -> Option<Room> {
+        if !self.places.may_open() {
+            return None;
+        }
         let mut slots = self.slots.lock();
         let mut share = FairShare::new(0);
         slots.values().for_each(|slot| share.add(&slot.owner, 1));
@@ -248,9 +262,22 @@ pub(super) struct Use {
     key: Key,
     slot: Arc<Slot>,
     _turn: Option<OwnedSemaphorePermit>,
+    waiting: Option<WaitingCall>,
 }
 
 impl Use {
+    /// Says that the call waits for its client.
+    pub(super) fn wait(&mut self, principal: &Arc<str>) {
+        match &self.waiting {
+            Some(waiting) => waiting.waits(),
+            None => self.waiting = Some(self.kept.waiting.begin(principal, self.kept.size)),
+        }
+    }
+
+    pub(super) fn waiting(&self) -> Option<&WaitingCall> {
+        self.waiting.as_ref()
+    }
+
     /// What the server may ask.
     pub(super) fn capabilities(&self) -> ClientCapabilities {
         self.key.capabilities

@@ -26,6 +26,7 @@
 //! | `pool.rs` | which connections does one call at a time have for itself? |
 //! | `kept.rs` | which are kept for a principal or a session? |
 //! | `places.rs` | how many may there be? |
+//! | `waiting_calls.rs` | which calls wait for their client, and which gives way? |
 //! | `outbox.rs` | what is sent while nobody waits for it, and how much of it? |
 //! | `noise.rs` | what does a backend send unasked, and when is it too much? |
 //! | `pipe.rs`, `in_flight.rs` | how do many calls share one connection, and which is a message about? |
@@ -112,6 +113,7 @@ mod task;
 mod tls;
 mod tools;
 mod verdict;
+mod waiting_calls;
 mod watched;
 mod wire;
 

@@ -99,7 +99,7 @@ impl Backend {
             Turn::Kept(used) => {
                 let open = self.open(&shared, wants, used.capabilities());
                 match used.connection(self.settings().concurrency.queue_wait, open).await? {
-                    Some(connection) => Lease::kept(connection, used),
+                    Some(connection) => Lease::kept(connection, used, &wants.principal),
                     None => Lease::shared(shared),
                 }
             }
@@ -118,7 +118,7 @@ impl Backend {
     ) -> Result<Lease, Failure> {
         let entered = self.pool.enter(capabilities, self.settings().concurrency.queue_wait).await;
         let room = match entered {
-            Some(Entered::Open(borrowed)) => return Ok(Lease::borrowed(borrowed)),
+            Some(Entered::Open(borrowed)) => return Ok(Lease::borrowed(borrowed, &wants.principal)),
             Some(Entered::Room(room)) => room,
             None => {
                 let message = "every connection that a call can have to itself is in use";
@@ -126,7 +126,9 @@ impl Backend {
             }
         };
         Ok(match self.open(&shared, wants, capabilities).await? {
-            Some(established) => Lease::borrowed(self.pool.lend(capabilities, established, room)),
+            Some(established) => {
+                Lease::borrowed(self.pool.lend(capabilities, established, room), &wants.principal)
+            }
             None => Lease::shared(shared),
         })
     }

@@ -9,6 +9,9 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::Established;
 
+/// Connections that may be closing at a time however few may be open.
+const MIN_CLOSING: usize = 8;
+
 /// Room for one connection.
 pub(super) type Room = OwnedSemaphorePermit;
 
@@ -18,7 +21,7 @@ pub(super) struct Places {
     free: Arc<Semaphore>,
     size: usize,
     /// A connection was closed, or is not used just now.
-    returned: Notify,
+    returned: Arc<Notify>,
     closing: TaskTracker,
 }
 
@@ -27,7 +30,7 @@ impl Places {
         Self {
             free: Arc::new(Semaphore::new(size)),
             size,
-            returned: Notify::new(),
+            returned: Arc::default(),
             closing: TaskTracker::new(),
         }
     }
@@ -37,8 +40,17 @@ impl Places {
         self.size - self.free.available_permits().min(self.size)
     }
 
+    /// Room for one more; none while as many are still being closed, which may be processes that do not end.
     pub(super) fn take(&self) -> Option<Room> {
+        if !self.may_open() {
+            return None;
+        }
         Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+
+    /// Whether another may be opened as far as those are concerned that are being closed.
+    pub(super) fn may_open(&self) -> bool {
+        self.closing.len() < self.size.max(MIN_CLOSING)
     }
 
     /// Asks `attempt` now and whenever a connection was given back, at most for `patience`.
@@ -69,7 +81,12 @@ impl Places {
     pub(super) fn discard(&self, established: Established) {
         // Without a runtime the process is ending; the child's own drop kills what is left of it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            self.closing.spawn_on(established.end("the connection is not needed any more"), &runtime);
+            let returned = Arc::clone(&self.returned);
+            let ending = async move {
+                established.end("the connection is not needed any more").await;
+                returned.notify_waiters();
+            };
+            self.closing.spawn_on(ending, &runtime);
         }
     }
 

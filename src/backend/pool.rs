@@ -15,12 +15,16 @@ use crate::protocol::ClientCapabilities;
 
 use super::connection::{Connection, Established};
 use super::places::{Places, Room};
+use super::waiting_calls::{WaitingCall, WaitingCalls};
 
 /// The connections of one backend that are lent to one call at a time.
 #[derive(Debug)]
 pub(super) struct Pool {
     idle: Mutex<Vec<Pooled>>,
     places: Places,
+    /// Calls that wait for their client; their connections count for themselves, up to as many again.
+    waiting: Arc<WaitingCalls>,
+    size: usize,
     /// How long an unused connection stays open.
     patience: Duration,
 }
@@ -30,7 +34,8 @@ struct Pooled {
     capabilities: ClientCapabilities,
     established: Established,
     since: Instant,
-    room: Room,
+    /// None while its call waits for its client.
+    room: Option<Room>,
 }
 
 /// What a call finds.
@@ -44,7 +49,8 @@ pub(super) enum Entered {
 impl Pool {
     /// A pool of at most `size` connections, each closed after `idle` without use.
     pub(super) fn new(size: usize, idle: Duration) -> Arc<Self> {
-        Arc::new(Self { idle: Mutex::default(), places: Places::new(size), patience: idle })
+        let (places, waiting) = (Places::new(size), Arc::default());
+        Arc::new(Self { idle: Mutex::default(), places, waiting, size, patience: idle })
     }
 
     /// A connection, or room for one, within `patience`; one that is idle makes room if need be.
@@ -77,10 +83,10 @@ impl Pool {
     /// Closes the connection that was idle longest, for its room.
     fn evict(&self) -> Option<Room> {
         let mut idle = self.idle.lock();
-        let oldest = (!idle.is_empty()).then(|| idle.remove(0))?;
+        let oldest = (!idle.is_empty() && self.places.may_open()).then(|| idle.remove(0))?;
         drop(idle);
         self.places.discard(oldest.established);
-        Some(oldest.room)
+        oldest.room
     }
 
     /// Lends a connection that was just opened.
@@ -90,12 +96,12 @@ impl Pool {
         established: Established,
         room: Room,
     ) -> Borrowed {
-        Borrowed::new(self, Pooled { capabilities, established, since: Instant::now(), room })
+        Borrowed::new(self, Pooled { capabilities, established, since: Instant::now(), room: Some(room) })
     }
 
     /// Connections there are now.
     pub(super) fn open(&self) -> usize {
-        self.places.taken()
+        self.places.taken() + self.waiting.len()
     }
 
     /// Closes what was lost, and what nobody used for a while.
@@ -117,7 +123,7 @@ impl Pool {
     /// The same for good: what is lent may take `patience` to come back.
     pub(super) async fn end(&self, patience: Duration) {
         self.close().await;
-        self.places.given_back_all(patience).await;
+        self.places.find(patience, || (self.open() == 0).then_some(())).await;
         self.close().await;
     }
 
@@ -135,17 +141,39 @@ pub(super) struct Borrowed {
     connection: Arc<Connection>,
     /// Taken when it is given back.
     pooled: Option<Box<Pooled>>,
+    waiting: Option<WaitingCall>,
     is_clean: bool,
 }
 
 impl Borrowed {
     fn new(pool: &Arc<Pool>, pooled: Pooled) -> Self {
         let connection = Arc::clone(&pooled.established.connection);
-        Self { pool: Arc::clone(pool), connection, pooled: Some(Box::new(pooled)), is_clean: false }
+        Self {
+            pool: Arc::clone(pool),
+            connection,
+            pooled: Some(Box::new(pooled)),
+            waiting: None,
+            is_clean: false,
+        }
     }
 
     pub(super) fn connection(&self) -> Arc<Connection> {
         Arc::clone(&self.connection)
+    }
+
+    /// Says that the call waits for its client: its room is for another call.
+    pub(super) fn wait(&mut self, principal: &Arc<str>) {
+        if let Some(waiting) = &self.waiting {
+            return waiting.waits();
+        }
+        self.waiting = Some(self.pool.waiting.begin(principal, self.pool.size));
+        let room = self.pooled.as_mut().and_then(|pooled| pooled.room.take());
+        drop(room);
+        self.pool.places.given_back();
+    }
+
+    pub(super) fn waiting(&self) -> Option<&WaitingCall> {
+        self.waiting.as_ref()
     }
 
     /// Says that the call was answered.
@@ -157,8 +185,12 @@ impl Borrowed {
 impl Drop for Borrowed {
     fn drop(&mut self) {
         let Some(mut pooled) = self.pooled.take() else { return };
+        drop(self.waiting.take());
+        if pooled.room.is_none() {
+            pooled.room = self.pool.places.take();
+        }
         // A question about a call that was given up must not reach the next one's client.
-        if !self.is_clean || self.connection.signals().is_lost() {
+        if pooled.room.is_none() || !self.is_clean || self.connection.signals().is_lost() {
             return self.pool.discard(*pooled);
         }
         pooled.since = Instant::now();

@@ -160,7 +160,7 @@ impl Driver {
                 let failure = Failure::new(
                     FailureKind::Busy,
                     Sent::Maybe,
-                    "too many calls wait for their client's input",
+                    "the system has no random number for a call that waits",
                 );
                 let failure = self.failure(&failure, &refused.calling.target);
                 return self.fail(failure);

@@ -5,6 +5,7 @@ mod dismissed;
 mod holders;
 mod reuse;
 mod sessions;
+mod waiting;
 
 use serde_json::Value;
 use switchyard::server::new_token;
