@@ -10,6 +10,7 @@ mod descriptors;
 mod drain;
 mod failing;
 mod fault;
+mod floods;
 mod gateway;
 mod hoarders;
 mod judge;
@@ -114,6 +115,9 @@ async fn run(plan: &Plan) -> ExitCode {
     }
     if plan.wants("limits") {
         limits::run(plan, &mut report).await;
+    }
+    if plan.wants("floods") {
+        floods::run(plan, &mut report).await;
     }
     if plan.wants("hoarders") {
         hoarders::run(plan, &mut report).await;

@@ -8,6 +8,7 @@ pub(crate) mod remote;
 mod sse;
 pub(crate) mod stdio;
 mod streamable;
+mod unruly;
 mod wire;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::fault::{Era, Fault, Transport};
 use hosted::Hosted;
 use leash::Leash;
 pub(crate) use leash::Leashes;
+pub(crate) use unruly::Unruly;
 
 /// What a backend was asked to run, by the number of the call.
 #[derive(Debug, Default)]
