@@ -42,7 +42,8 @@ impl Driver {
     fn relay(&mut self, target: &Target, outcome: Result<RawJson, RawJson>) -> Event {
         let came = outcome.as_ref().ok().filter(|result| result.len() > SMALL).cloned();
         let outcome = self.shown(target, outcome).map(|shown| self.without_modern_members(shown));
-        self.account.end(outcome_of(&outcome));
+        let code = outcome.as_ref().err().and_then(|error| error.get("code")).and_then(|code| code.to());
+        self.account.end_with_code(outcome_of(&outcome), code);
         Event::Answer(outcome.map(|shown| counted(shown, came)))
     }
 

@@ -113,7 +113,8 @@ impl Driver {
             Err(error) => return Some(self.refuse(error)),
         }
         self.account.begin(&self.router, &target, self.inbound.routed);
-        if let Err(failure) = self.check_arguments(&target) {
+        let is_checked = target.tool.as_ref().is_some_and(|tool| tool.validate);
+        if is_checked && let Err(failure) = Box::pin(self.check_arguments(&target)).await {
             return Some(self.fail(*failure));
         }
         self.call(target, 0).await
@@ -188,14 +189,6 @@ impl Driver {
         }
     }
 
-    pub(super) fn check_arguments(&self, target: &Target) -> Result<(), Box<CallFailure>> {
-        let Some(tool) = target.tool.as_ref().filter(|tool| tool.validate) else { return Ok(()) };
-        tool.check_arguments(target.params.get("arguments")).map_err(|problems| {
-            let route = &target.route;
-            Box::new(CallFailure::of_arguments(&problems, &self.inbound, &route.qualified, &route.backend))
-        })
-    }
-
     /// Takes the next thing that happens: an event of the call, or a client's answer to its question.
     async fn proceed(&mut self, mut calling: Box<Calling>) -> Option<Event> {
         let event = if self.questions.is_empty() {
@@ -261,6 +254,11 @@ impl Driver {
 
     /// Answers a request that belongs to no backend.
     pub(super) fn refuse(&mut self, error: RpcError) -> Event {
+        let routed = self.inbound.routed;
+        let is_named = matches!(routed, Routed::CallTool | Routed::GetPrompt);
+        let name = self.inbound.params.as_ref().filter(|_| is_named).and_then(|params| params.get("name"));
+        let name = name.as_ref().and_then(|name| name.string());
+        self.account.refused(routed.method(), name.as_deref(), error.code);
         let request_id = self.inbound.caller.request_id.to_string();
         Event::Answer(Err(error.with("request_id", request_id).to_json()))
     }

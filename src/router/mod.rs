@@ -7,6 +7,7 @@
 //! | `exchange.rs` | what does a client hear between its request and its answer? |
 //! | `driver.rs` | what happens in between? |
 //! | `again.rs` | when is a call made once more? |
+//! | `arguments.rs` | where are a call's arguments checked? |
 //! | `answer.rs` | what does a client get of a backend's answer? |
 //! | `bounds.rs` | how full is what all clients share? |
 //! | `bridge.rs` | how do the eras meet when a backend asks something? |
@@ -39,6 +40,7 @@
 mod account;
 mod again;
 mod answer;
+mod arguments;
 mod asking;
 mod bounds;
 mod bridge;

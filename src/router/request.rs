@@ -1,6 +1,7 @@
 //! What a client's request looks like once its transport and era no longer matter.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::protocol::{LogLevel, RawJson, Revision, Routed, TraceContext};
@@ -42,18 +43,33 @@ impl Principal {
 
 /// Ties a client's error, its log lines and its trace together; drawn by the server per request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId {
+    text: Arc<str>,
+    /// Where the request came from, for logs.
+    peer: Option<IpAddr>,
+}
 
 impl RequestId {
     /// The id spelt `text`.
     pub fn new(text: &str) -> Self {
-        Self(Arc::from(text))
+        Self { text: Arc::from(text), peer: None }
+    }
+
+    /// The same id, of a request that came from `peer`.
+    #[must_use]
+    pub fn from_peer(self, peer: IpAddr) -> Self {
+        Self { peer: Some(peer), ..self }
+    }
+
+    /// Where the request came from; unknown over standard input and output.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -76,7 +76,8 @@ impl Error {
         response
     }
 
-    fn status(&self) -> StatusCode {
+    /// The status it is answered with.
+    pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::UnknownPath(_) | Self::UnknownSession => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -117,6 +118,30 @@ impl Error {
                 (None, RpcError::internal(message))
             }
             _ => (None, RpcError::invalid_request(message)),
+        }
+    }
+
+    /// Its name in logs.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::UnknownPath(_) => "path",
+            Self::MethodNotAllowed(_) => "method",
+            Self::Unauthorized { token_given: true } => "unknown_token",
+            Self::Unauthorized { token_given: false } => "no_token",
+            Self::UnsupportedMediaType | Self::NotAcceptable => "media_type",
+            Self::UnknownSession => "unknown_session",
+            Self::Rpc(..) => "rpc_error",
+            Self::Panicked => "panic",
+            other => other.reason().unwrap_or("refused"),
+        }
+    }
+
+    /// The code of its JSON-RPC error, where that tells more than its name.
+    pub(super) fn code(&self) -> Option<i32> {
+        match self {
+            Self::Rpc(_, error) => Some(error.code),
+            Self::Malformed(malformed) => Some(malformed.error.code),
+            _ => None,
         }
     }
 

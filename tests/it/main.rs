@@ -5,6 +5,7 @@ mod binary;
 mod catalog;
 mod connections;
 mod eras;
+mod failed_calls;
 mod fidelity;
 mod http;
 mod ids;

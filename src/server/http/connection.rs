@@ -62,6 +62,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// The address it comes from.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.address
+    }
+
     pub(super) fn new(number: u64, address: IpAddr, table: &Arc<Connections>) -> Arc<Self> {
         Arc::new(Self {
             number,

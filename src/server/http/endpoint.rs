@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::connection::{Activity, Connection};
 use super::respond::Body;
-use super::{cors, hardening, legacy, mcp, sse_pair};
+use super::{cors, hardening, legacy, mcp, refusal_log, sse_pair};
 use crate::resilience::Holder;
 use crate::router::{Principal, RequestId};
 use crate::server::caught::caught;
@@ -87,7 +87,7 @@ pub(super) async fn answer(
 ) -> Response<Body> {
     connection.begin(Activity::Receiving);
     let endpoint = Endpoint::of(request.uri().path());
-    let request_id = server.request_ids.draw();
+    let request_id = server.request_ids.draw().from_peer(connection.peer());
     let (policy, draining) = (server.policy(), server.draining());
     let (parts, body) = request.into_parts();
     let is_last = hardening::is_last(&parts);
@@ -162,7 +162,7 @@ async fn route(
 fn refuse(error: Error, request_id: &RequestId) -> Response<Body> {
     if let Some(reason) = error.reason() {
         process::refused(reason);
-        tracing::debug!(%request_id, reason, "request refused");
     }
+    refusal_log::note(&error, request_id, None);
     error.into_response(None, request_id)
 }

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use super::connection::Activity;
 use super::endpoint::Context;
 use super::respond::{Body, empty};
-use super::{body, legacy, modern};
+use super::{body, legacy, modern, refusal_log};
 use crate::protocol::{
     Era, Message, RequestMeta, Revision, RpcError, TraceContext, header, method, parse, parse_batch, trace,
 };
@@ -32,7 +32,10 @@ pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Respons
                 Era::Modern => modern::answer(&context, &id, &method, params, &meta).await,
                 Era::Legacy => legacy::answer(&context, &id, &method, params, meta).await,
             };
-            Ok(answered.unwrap_or_else(|error| error.into_response(Some(&id), &context.request_id)))
+            Ok(answered.unwrap_or_else(|error| {
+                refusal_log::note(&error, &context.request_id, Some(&context.principal));
+                error.into_response(Some(&id), &context.request_id)
+            }))
         }
         Message::Notification { method, params } => {
             let meta = RequestMeta::of(params.as_ref());
