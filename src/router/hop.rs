@@ -8,6 +8,7 @@ use crate::protocol::{
     is_vendor_notification, meta_key, method, rewrite_meta, tasks,
 };
 
+use super::convert;
 use super::exchange::Event;
 use super::request::{Caller, Inbound};
 use super::target::Target;
@@ -108,12 +109,12 @@ pub(super) fn notification(name: &str, params: Option<RawJson>, caller: &Caller)
             let told =
                 || Some(Object::parse(&params)?.changed(&[(meta_key::PROGRESS_TOKEN, Some(token.clone()))]));
             let params = params.with(meta_key::PROGRESS_TOKEN, token).or_else(told)?;
-            event(method::PROGRESS, params)
+            event(method::PROGRESS, convert::progress(params)?)
         }
         method::MESSAGE => {
             let params = params?;
             let passes = LogLevel::of_message(&params) >= least_level(caller)?;
-            if passes { event(method::MESSAGE, params) } else { None }
+            if passes { event(method::MESSAGE, convert::log_message(params)?) } else { None }
         }
         name if is_vendor_notification(name) => {
             Some(Event::Notification { method: Cow::Owned(name.to_owned()), params })

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `content.rs` | what does a client get of content its revision does not know? |
 //! | `errors.rs` | how does the client's era spell a backend's error? |
+//! | `notices.rs` | what is put right in progress and log messages? |
 //! | `questions.rs` | how does a client read a form of a later revision? |
 //! | `uris.rs` | where do URIs stand in an answer that clients know under another name? |
 //!
@@ -11,10 +12,12 @@
 
 mod content;
 mod errors;
+mod notices;
 mod questions;
 mod uris;
 
 pub(super) use errors::{pages, pages_to_visit};
+pub(super) use notices::{log_message, progress};
 pub(super) use questions::readable as readable_question;
 
 use crate::catalog::{Catalog, Route};
