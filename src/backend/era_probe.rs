@@ -23,9 +23,10 @@ use super::pipe::Pipe;
 use super::wire::{Outgoing, Reply};
 use super::{Failure, FailureKind, Sent};
 
-/// How long `server/discover` is the only question. Most servers answer anything sooner once they run.
+/// How long `server/discover` is the only question. Most servers answer anything sooner once they run. A modern server over
+/// HTTP must not be asked `initialize` only because the machine is busy, and hardly any server over HTTP stays silent.
 const PIPE_HEAD_START: Duration = Duration::from_millis(400);
-const HTTP_HEAD_START: Duration = Duration::from_secs(1);
+const HTTP_HEAD_START: Duration = Duration::from_secs(3);
 /// What the probe showed.
 pub(super) enum Probe {
     Modern(Agreement),

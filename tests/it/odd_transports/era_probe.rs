@@ -15,7 +15,7 @@ async fn meeting_probe_with(odd: impl Fn(&str) -> Answer + Send + Sync + 'static
         is_probe.then(|| odd(asked.message.id.as_deref().unwrap()))
     })
     .await;
-    let yard = Yard::of(&backend.entry_with("raw", "type: http, timeouts: { connect: 20s }")).await;
+    let yard = Yard::of(&backend.entry_with("raw", "type: http, timeouts: { connect: 5s }")).await;
     (backend, yard)
 }
 
@@ -78,7 +78,7 @@ async fn a_modern_server_that_is_slow_is_modern_all_the_same() {
         })
     })
     .await;
-    let yard = Yard::of(&backend.entry_with("raw", "type: http, timeouts: { connect: 20s }")).await;
+    let yard = Yard::of(&backend.entry_with("raw", "type: http, timeouts: { connect: 5s }")).await;
     call(&yard).await;
     assert_eq!(yard.backend("raw").snapshot.era, Some("modern"));
     assert_eq!(backend.asked("initialize").len(), 1, "it was asked both");
