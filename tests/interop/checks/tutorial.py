@@ -27,7 +27,9 @@ async def run(report, place):
     direct = [python, SERVER]
     await report.check("without the gateway", client(python, direct, prefix=""), 20)
     for form, entry in forms.items():
-        config = place.write_config(f"tutorial-{form}", {}, {"notes": entry})
+        # A busy machine takes longer to start Python than the default waits.
+        patient = {"catalog": {"first_list_wait": "30s"}}
+        config = place.write_config(f"tutorial-{form}", patient, {"notes": entry})
         through = [place.binary, "serve", "--stdio", "--config", config]
         await report.check(f"through it: {form}", client(python, through, prefix="notes__"), 20)
 
