@@ -188,6 +188,8 @@ impl Owners {
         }
         let found = self.by_skill(local).or_else(|| self.by_template(local));
         let found = found.or_else(|| self.by_normal_template(local, &normal));
+        // What would be asked of this backend anyway needs no mark.
+        let found = found.or_else(|| self.only_candidate(local));
         let is_reachable = found.is_some_and(|route| &*route.backend == backend);
         (!is_reachable && !uris::is_web(local)).then(|| uris::marked(&slug, local))
     }

@@ -80,6 +80,10 @@ fn a_uri_in_no_list_belongs_to_the_only_backend_that_can_have_it() {
     let two = merge(&[notes(), files()]);
     assert_eq!(unlisted(&two, "Notes://2"), owned("notes", "Notes://2"));
     assert_eq!(unlisted(&two, "other://2"), None);
+    // A link to it needs a mark only where several may have it.
+    assert_eq!(only.shown_uri("notes", "other://2"), "other://2");
+    assert_eq!(two.shown_uri("notes", "notes://2"), "notes://2");
+    assert_eq!(two.shown_uri("notes", "other://2"), "notes+other://2");
     let both = merge(&[notes(), (exposure("more"), resources(&["notes://3"], &[]))]);
     assert_eq!(unlisted(&both, "notes://2"), None);
     // One of which nothing is known may have it, unless the scheme is another's.
