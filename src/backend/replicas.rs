@@ -46,10 +46,8 @@ impl Peers {
             Verdict::Failure | Verdict::RateLimited { .. } => false,
             Verdict::Neutral => return,
         };
-        if self.outliers.lock().record(self.at, success, now()) {
-            if OUTLIER_LINES.admits(name) {
-                tracing::warn!(backend = name, "does worse than its replicas; left out for a while");
-            }
+        if self.outliers.lock().record(self.at, success, now()) && OUTLIER_LINES.admits(name) {
+            tracing::warn!(backend = name, "does worse than its replicas; left out for a while");
         }
     }
 }

@@ -154,7 +154,7 @@ pub fn error_object(error: RawJson) -> RawJson {
 fn repaired(error: &RawJson, code: Option<RawJson>, message: Option<RawJson>) -> RawJson {
     let told = message.or_else(|| (!error.is_object()).then(|| error.clone())).filter(|told| !told.is_null());
     let message = match &told {
-        Some(told) => told.string().map_or_else(|| Cow::Borrowed(told.as_str()), |text| text),
+        Some(told) => told.string().unwrap_or_else(|| Cow::Borrowed(told.as_str())),
         None => Cow::Borrowed(NO_REASON),
     };
     let code = code.as_ref().and_then(code_in);

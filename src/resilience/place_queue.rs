@@ -248,7 +248,8 @@ mod tests {
         fn no_place_is_lost_and_each_goes_to_whoever_holds_least(steps in steps()) {
             let (limit, bound, now) = (3, 6, Instant::now());
             let mut queue = PlaceQueue::new(limit, bound);
-            let (mut held, mut waiting): (Vec<(usize, u8)>, Vec<(u64, u8)>) = (Vec::new(), Vec::new());
+            let mut held: Vec<(usize, u8)> = Vec::new();
+            let mut waiting: Vec<(u64, u8)> = Vec::new();
             for step in steps {
                 let count = |held: &[(usize, u8)], one: u8| held.iter().filter(|other| other.1 == one).count();
                 match step {

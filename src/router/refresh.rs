@@ -163,10 +163,10 @@ impl Router {
             return;
         }
         let written = tokio::task::spawn_blocking(move || write(&store, &kept)).await;
-        if let Ok(Err(error)) = written {
-            if KEEP_LINES.admits("") {
-                tracing::warn!(%error, "the catalog could not be kept for the next start; is `state_dir` writable?");
-            }
+        if let Ok(Err(error)) = written
+            && KEEP_LINES.admits("")
+        {
+            tracing::warn!(%error, "the catalog could not be kept for the next start; is `state_dir` writable?");
         }
     }
 }

@@ -207,10 +207,10 @@ impl Authorizer {
         if grant.refresh_token.is_none() && self.is_person() {
             return kept;
         }
-        if let Err(error) = self.renew(Some(grant.access_token.clone()), None).await {
-            if RENEWAL_LINES.admits(&self.backend) {
-                tracing::warn!(backend = self.backend, %error, "the token ends and could not be renewed");
-            }
+        if let Err(error) = self.renew(Some(grant.access_token.clone()), None).await
+            && RENEWAL_LINES.admits(&self.backend)
+        {
+            tracing::warn!(backend = self.backend, %error, "the token ends and could not be renewed");
         }
         self.holding.kept()
     }

@@ -159,15 +159,15 @@ impl Acceptor {
         H: Fn(Arc<Connection>, Request<Incoming>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let (header_timeout, linger) = (self.header_timeout, self.linger);
-        let (stop, killed) = (self.stop.clone(), self.killed.clone());
+        let header_timeout = self.header_timeout;
+        let endings = Endings { linger: self.linger, stop: self.stop.clone(), killed: self.killed.clone() };
         // The runtime that serves it waits for it.
         let stream = stream.into_std();
         async move {
             match stream.and_then(TcpStream::from_std) {
                 Ok(stream) => {
                     let connection = Arc::clone(open.connection());
-                    converse(stream, connection, handle, header_timeout, linger, stop, killed).await;
+                    converse(stream, connection, handle, header_timeout, endings).await;
                 }
                 Err(error) => tracing::debug!(%error, "a client's connection could not be served"),
             }
@@ -211,14 +211,20 @@ fn is_about_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// What ends a connection from outside.
+struct Endings {
+    /// How long a request that may be on its way is waited for once `stop` is cancelled.
+    linger: Duration,
+    stop: CancellationToken,
+    killed: CancellationToken,
+}
+
 async fn converse<H, F>(
     stream: TcpStream,
     served: Arc<Connection>,
     handle: H,
     header_timeout: Duration,
-    linger: Duration,
-    stop: CancellationToken,
-    killed: CancellationToken,
+    Endings { linger, stop, killed }: Endings,
 ) where
     H: Fn(Arc<Connection>, Request<Incoming>) -> F,
     F: Future<Output = Response<Body>>,
