@@ -15,13 +15,16 @@ use crate::support::{Answer, Asked, Client, RawBackend, Speaks, Yard, eventually
 const TOOLS: &str = r#"[{"name":"work","inputSchema":{"type":"object"}}]"#;
 const ABLE: &str = r#"{"elicitation":{},"roots":{}}"#;
 
+/// A call that waits, and where its events are sent.
+type OpenCall = (Asked, Sender<String>);
+
 /// A legacy server over HTTP that talks on its `GET` streams and leaves calls to the test.
 struct Talker {
     backend: RawBackend,
     /// The streams that are open.
     streams: Arc<Mutex<Vec<Sender<String>>>>,
     /// The streams of the calls; a call is answered by what is sent there.
-    calls: Arc<Mutex<Vec<(Asked, Sender<String>)>>>,
+    calls: Arc<Mutex<Vec<OpenCall>>>,
 }
 
 impl Talker {
