@@ -53,7 +53,7 @@ async fn each_failed_request_is_logged_with_who_and_why_and_nothing_it_held() {
     let who = ["peer=127.0.0.1", "request_id=req-"];
     for words in [
         ["call failed", "error=\"tool_error\"", "principal=\"ann\""],
-        ["call failed", "code=-32055", "principal=\"ann\""],
+        ["call failed", "error=\"rpc_error\"", "principal=\"ann\""],
         ["call failed", "error=\"backend_lost\"", "principal=\"ann\""],
         ["call refused", "name=\"raw__nothing\"", "principal=\"ann\""],
         ["request refused", "reason=\"unknown_token\"", "status=401"],

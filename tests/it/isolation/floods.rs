@@ -86,13 +86,16 @@ async fn garbage_without_end_ends_the_connection() {
 
 #[tokio::test]
 async fn list_changes_without_end_are_looked_at_now_and_then() {
-    let message = notification("notifications/tools/list_changed", "{}");
+    let (message, began) =
+        (notification("notifications/tools/list_changed", "{}"), std::time::Instant::now());
     let chatty = flooding(message.leak(), Arc::default()).await;
     let yard = Yard::of(&chatty.entry("chatty")).await;
     let client = Client::modern(&yard.url);
     eventually("a second look", async || (chatty.asked("tools/list").len() > 1).then_some(())).await;
-    for _ in 0..100 {
+    for _ in 0..3 {
         assert!(client.call("chatty__echo", "{}").await.result_value()["isError"].is_null());
     }
-    assert!(chatty.asked("tools/list").len() < 20);
+    // Five at once and one in two seconds after that; a call may have the lists looked at too.
+    let most = 12 + usize::try_from(began.elapsed().as_secs()).unwrap();
+    assert!(chatty.asked("tools/list").len() <= most, "{} looks", chatty.asked("tools/list").len());
 }
