@@ -37,8 +37,9 @@ async fn it_is_started_five_times_and_then_held_with_a_reason_until_somebody_say
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{pid} was not reaped");
     }
     eventually("the end of all that it started", async || sleeping(sleep).is_empty().then_some(())).await;
-    let refused = Client::modern(&yard.url).call("crashing__x", "{}").await;
-    assert!(refused.error.unwrap().contains("has not been reached"));
+    let failure = Client::modern(&yard.url).call("crashing__x", "{}").await.failure();
+    assert_eq!(failure["error"], "backend_unavailable", "{failure}");
+    assert!(failure["message"].as_str().unwrap().contains("exited with code 7"), "{failure}");
 
     yard.router.backends()[0].release();
     eventually("five more", async || (starts(&file).len() == 10).then_some(())).await;
