@@ -31,7 +31,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// A writer that passes on what it is given on one line, shown as [`line`] does.
+/// A writer that passes on what it is given on one line, shown as [`line()`] does.
 #[derive(Debug)]
 pub struct OneLine<W>(pub W);
 

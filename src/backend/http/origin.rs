@@ -1,6 +1,6 @@
 //! How do requests reach a server that redirects them, or keeps them together by cookies?
 //!
-//! Nothing is sent to another origin than the configured one; see [`redirect`](super::redirect).
+//! Nothing is sent to another origin than the configured one; see [`super::redirect`].
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
