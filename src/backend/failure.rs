@@ -43,8 +43,10 @@ pub struct Failure {
     pub kind: FailureKind,
     /// Whether the call may have run.
     pub sent: Sent,
-    /// For people; names no argument and no secret.
+    /// For people; names no secret. What it quotes of the backend's words may repeat arguments.
     pub message: String,
+    /// The message as it may be logged, where that is another.
+    pub(super) unquoted: Option<String>,
     /// When trying again may help.
     pub retry_after: Option<Duration>,
     /// The HTTP status behind it, if there was one.
@@ -54,7 +56,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of this kind.
     pub fn new(kind: FailureKind, sent: Sent, message: impl Into<String>) -> Self {
-        Self { kind, sent, message: message.into(), retry_after: None, http_status: None }
+        Self { kind, sent, message: message.into(), unquoted: None, retry_after: None, http_status: None }
     }
 
     /// Nothing was written.
@@ -107,9 +109,16 @@ impl Failure {
     #[must_use]
     pub(super) fn saying(mut self, reason: Option<String>) -> Self {
         if let Some(reason) = reason {
-            self.message = format!("{}; it says: {reason}", self.message);
+            let unquoted = std::mem::take(&mut self.message);
+            self.message = format!("{unquoted}; it says: {reason}");
+            self.unquoted.get_or_insert(unquoted);
         }
         self
+    }
+
+    /// The message for the log. It quotes nothing that the backend said, which may hold what the client sent.
+    pub fn unquoted(&self) -> &str {
+        self.unquoted.as_deref().unwrap_or(&self.message)
     }
 
     /// The same failure, with the HTTP status behind it.

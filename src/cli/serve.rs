@@ -67,7 +67,7 @@ pub(super) async fn run(mut config: Config, options: Options) -> anyhow::Result<
     let state_dir = StateDir::claim(&mut config).await?;
     let Sockets { clients, operators, before } =
         Sockets::open(&mut config, &state_dir, options.take_over).await?;
-    state_dir.serve();
+    state_dir.serve().await;
     let address = clients.local_addr().context("failed to read the address listened on")?;
     let gateway = Gateway::start(config, Keep::Catalog)?.reload_on(reload);
     if let Some(before) = before {

@@ -99,11 +99,19 @@ impl StateDir {
     }
 
     /// Notes that this process serves over HTTP, until its end.
-    pub fn serve(&self) {
-        if let Some(locks) = &self.locks
-            && let Err(error) = locks.serving.try_lock_shared()
-        {
-            tracing::debug!(%error, "a successor will not wait for the end of this process");
+    ///
+    /// Another process may hold the lock for the instant in which it looks whether it is free.
+    pub async fn serve(&self) {
+        let Some(locks) = &self.locks else { return };
+        for _ in 0..LOOKS {
+            match locks.serving.try_lock_shared() {
+                Ok(()) => return,
+                Err(TryLockError::WouldBlock) => sleep(BETWEEN_LOOKS).await,
+                Err(TryLockError::Error(error)) => {
+                    tracing::debug!(%error, "a successor will not wait for the end of this process");
+                    return;
+                }
+            }
         }
     }
 
@@ -343,7 +351,7 @@ mod tests {
         let (old, new) =
             (StateDir::claim(&mut config).await.unwrap(), StateDir::claim(&mut config).await.unwrap());
         assert!(new.vacated(Duration::ZERO).await);
-        old.serve();
+        old.serve().await;
         assert!(new.is_served() && !new.vacated(Duration::ZERO).await);
         let waiting = tokio::spawn(async move { new.vacated(Duration::from_secs(60)).await });
         drop(old);

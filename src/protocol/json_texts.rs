@@ -8,12 +8,17 @@ use super::guard;
 
 /// Places that look like the beginning of a message and are none; each may cost as much as the whole text.
 const MAX_FALSE_STARTS: usize = 16;
+/// Texts that are taken from one body. A server that answers one request sends a few.
+const MAX_TEXTS: usize = 10_000;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The objects and arrays in a text that is no JSON as a whole. Each begins a line, or stands right behind another.
 pub(super) fn json_texts(text: &Bytes) -> Vec<Bytes> {
     let (mut at, mut false_starts, mut texts) = (0, 0, Vec::new());
     while let Some(start) = line_with_json(text, at) {
+        if texts.len() == MAX_TEXTS {
+            break;
+        }
         match value_at(&text[start..]) {
             Some(length) => {
                 texts.push(text.slice(start..start + length));
@@ -50,12 +55,13 @@ fn next_line(text: &[u8], at: usize) -> usize {
 }
 
 /// The length of the JSON value that begins the text.
+///
+/// Only the value itself is looked at, however much follows it: a body may hold very many. A raw value is read without
+/// recursion, so its depth can be checked afterwards.
 fn value_at(text: &[u8]) -> Option<usize> {
-    if !guard::scan(text) {
-        return None;
-    }
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<&RawValue>();
-    values.next()?.ok().map(|value| value.get().len())
+    let value = values.next()?.ok()?.get();
+    guard::scan(value.as_bytes()).then_some(value.len())
 }
 
 #[cfg(test)]
@@ -75,6 +81,19 @@ mod tests {
         assert_eq!(found(&noisy), [one, two]);
         assert_eq!(found(&format!("{one}{two}")), [one, two]);
         assert_eq!(found("no message\n17\n"), [""; 0]);
+    }
+
+    #[test]
+    fn very_many_texts_take_one_pass_and_are_bounded() {
+        // With a pass over the rest for each of them this would take hours.
+        let many = Bytes::from("{}\n".repeat(5 << 20));
+        assert_eq!(json_texts(&many).len(), MAX_TEXTS);
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_no_message() {
+        let deep = format!("x\n{}{}\n{{\"n\":1}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(found(&deep), [r#"{"n":1}"#]);
     }
 
     #[test]

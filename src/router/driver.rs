@@ -247,7 +247,7 @@ impl Driver {
         if failure.outcome() == Outcome::Rejected {
             self.account.rejected(failure.error());
         }
-        self.account.failed(failure.error(), failure.message());
+        self.account.failed(failure.error(), failure.logged());
         self.account.end(failure.outcome());
         Event::Answer(failure.into_answer(self.inbound.routed))
     }

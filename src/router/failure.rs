@@ -27,6 +27,9 @@ pub(super) struct CallFailure {
     request_id: String,
     #[serde(skip)]
     outcome: Outcome,
+    /// The message without anything that may repeat what the client sent.
+    #[serde(skip)]
+    logged: String,
 }
 
 impl CallFailure {
@@ -40,6 +43,7 @@ impl CallFailure {
             retry_after_ms: failure.retry_after.map(millis),
             request_id: inbound.caller.request_id.to_string(),
             outcome: failure.outcome(),
+            logged: failure.unquoted().to_owned(),
         }
     }
 
@@ -53,6 +57,7 @@ impl CallFailure {
             retry_after_ms: None,
             request_id: inbound.caller.request_id.to_string(),
             outcome: Outcome::Rejected,
+            logged: "the arguments do not fit the tool's schema".to_owned(),
         }
     }
 
@@ -64,8 +69,9 @@ impl CallFailure {
         self.error
     }
 
-    pub(super) fn message(&self) -> &str {
-        &self.message
+    /// The reason, for the log.
+    pub(super) fn logged(&self) -> &str {
+        &self.logged
     }
 
     /// Towards a model a failed tool call is a result it can read; any other request is answered with

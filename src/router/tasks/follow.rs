@@ -160,7 +160,7 @@ impl Following {
                 let route = &self.calling.target.route;
                 let failure =
                     CallFailure::of_backend(&failure, &self.inbound, &route.qualified, &route.backend);
-                self.account.failed(failure.error(), failure.message());
+                self.account.failed(failure.error(), failure.logged());
                 let how = failure.outcome();
                 task.over(failure.into_answer(Routed::CallTool));
                 Some(how)
