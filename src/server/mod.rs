@@ -14,6 +14,7 @@
 //! | `auth.rs`, `policy.rs` | who is calling, and what may they do here? |
 //! | `caught.rs` | what becomes of a panic? |
 //! | `error.rs` | what is a refusal on the wire? |
+//! | `refusal_log.rs` | which refused requests are logged? |
 //! | `request_id.rs` | what is this request called in logs and errors? |
 //! | `settings.rs` | what can an operator set? |
 
@@ -30,6 +31,7 @@ mod legacy;
 mod modern;
 mod notices;
 mod policy;
+mod refusal_log;
 mod request_id;
 mod session;
 mod settings;

@@ -12,6 +12,7 @@ mod lines;
 mod outbox;
 mod stdio;
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub use stdio::serve_stdio;
 use super::answers::Work;
 use super::calls::Calls;
 use super::session::Session;
-use super::{Server, batch, legacy, modern};
+use super::{Server, batch, legacy, modern, refusal_log};
 use crate::protocol::{
     Era, Id, Malformed, Message, RawJson, RequestMeta, Revision, RpcError, frame, method, parse, parse_batch,
 };
@@ -39,6 +40,8 @@ const IN_FLIGHT: usize = 256;
 pub(super) struct Duplex {
     server: Arc<Server>,
     pub(super) principal: Principal,
+    /// The client's address; none on standard input and output.
+    peer: Option<IpAddr>,
     outbox: Outbox,
     /// What `initialize` agreed on, once it did.
     session: OnceLock<Arc<Session>>,
@@ -55,12 +58,14 @@ impl Duplex {
     pub(super) fn new(
         server: Arc<Server>,
         principal: Principal,
+        peer: Option<IpAddr>,
         outbox: Outbox,
         transport: &'static str,
     ) -> Arc<Self> {
         Arc::new(Self {
             server,
             principal,
+            peer,
             outbox,
             session: OnceLock::new(),
             notified: OnceLock::new(),
@@ -104,19 +109,28 @@ impl Duplex {
         self.outbox.close();
     }
 
-    /// Sends an error for something that could not be read as a message.
+    pub(super) fn draw_request_id(&self) -> RequestId {
+        let request_id = self.server.request_ids.draw();
+        match self.peer {
+            Some(peer) => request_id.from_peer(peer),
+            None => request_id,
+        }
+    }
+
+    /// Sends an error for a message that no backend hears of.
     pub(super) async fn refuse(&self, id: Option<&Id>, error: RpcError, request_id: &RequestId) {
+        refusal_log::note_message(error.code, request_id, &self.principal);
         let error = error.with("request_id", request_id.to_string());
         self.outbox.send(frame::error(id, &error.to_json())).await;
     }
 
     async fn refuse_malformed(&self, malformed: Malformed) {
-        let request_id = self.server.request_ids.draw();
+        let request_id = self.draw_request_id();
         self.refuse(malformed.id.as_ref(), malformed.error, &request_id).await;
     }
 
     async fn request(self: &Arc<Self>, id: Id, name: &str, params: Option<RawJson>) {
-        let request_id = self.server.request_ids.draw();
+        let request_id = self.draw_request_id();
         if self.calls.contains(&id) {
             // An error with this id would pass for the answer of the call that has it.
             return self
@@ -192,7 +206,7 @@ impl Duplex {
     async fn batch(self: &Arc<Self>, session: &Arc<Session>, items: Vec<Result<Message, Box<Malformed>>>) {
         match batch::answer(Arc::clone(&self.server), Arc::clone(session), items) {
             Ok(work) => self.run_batch(work),
-            Err(error) => self.refuse(None, error, &self.server.request_ids.draw()).await,
+            Err(error) => self.refuse(None, error, &self.draw_request_id()).await,
         }
     }
 }

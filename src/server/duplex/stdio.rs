@@ -32,7 +32,7 @@ pub async fn serve_stdio(
 ) -> io::Result<()> {
     let policy = server.policy();
     let (outbox, outgoing) = outbox();
-    let duplex = Duplex::new(Arc::clone(&server), Principal::anonymous(), outbox, "stdio");
+    let duplex = Duplex::new(Arc::clone(&server), Principal::anonymous(), None, outbox, "stdio");
     let mut writing = tokio::spawn(write(outgoing, writer));
     let longest = policy.limits.body_bytes;
     tokio::select! {
@@ -71,7 +71,7 @@ async fn read(mut lines: Lines<impl AsyncRead + Unpin>, longest: usize, duplex: 
             Ok(Some(Line::Text(text))) => duplex.receive(text).await,
             Ok(Some(Line::TooLong)) => {
                 let error = RpcError::invalid_request(format!("a message is longer than {longest} bytes"));
-                duplex.refuse(None, error, &duplex.server.request_ids.draw()).await;
+                duplex.refuse(None, error, &duplex.draw_request_id()).await;
             }
             Ok(None) => return,
             Err(error) => return tracing::warn!(%error, "reading the client's messages failed"),

@@ -11,12 +11,13 @@ use hyper::body::Incoming;
 
 use super::connection::{Activity, Connection};
 use super::respond::Body;
-use super::{cors, hardening, legacy, mcp, refusal_log, sse_pair};
+use super::{cors, hardening, legacy, mcp, sse_pair};
 use crate::resilience::Holder;
 use crate::router::{Principal, RequestId};
 use crate::server::caught::caught;
 use crate::server::error::Error;
 use crate::server::policy::Policy;
+use crate::server::refusal_log;
 use crate::server::{Server, auth};
 use crate::telemetry::process;
 

@@ -8,11 +8,12 @@ use hyper::body::Incoming;
 use super::connection::Activity;
 use super::endpoint::Context;
 use super::respond::{Body, empty};
-use super::{body, legacy, modern, refusal_log};
+use super::{body, legacy, modern};
 use crate::protocol::{
     Era, Message, RequestMeta, Revision, RpcError, TraceContext, header, method, parse, parse_batch, trace,
 };
 use crate::server::error::Error;
+use crate::server::refusal_log;
 
 /// Reads what a client posts and hands it to its era.
 pub(super) async fn post(context: Context, incoming: Incoming) -> Result<Response<Body>, Error> {

@@ -10,7 +10,6 @@
 //! | `endpoint.rs` | which path leads where, and what is checked before? |
 //! | `hardening.rs` | what does the HTTP library let through that must not pass? |
 //! | `origin.rs`, `cors.rs` | which hosts and browser origins are served? |
-//! | `refusal_log.rs` | which refused requests are logged? |
 //! | `body.rs` | how is a body read, bounded in size and time? |
 //! | `mcp.rs` | which era does a message posted to `/mcp` belong to? |
 //! | `modern.rs`, `mirrored.rs` | how is a stateless request answered, and do its headers match? |
@@ -41,7 +40,6 @@ mod mcp;
 mod mirrored;
 mod modern;
 mod origin;
-mod refusal_log;
 mod relay;
 mod replay;
 mod respond;

@@ -59,7 +59,8 @@ pub(super) fn open(context: &Context) -> Result<Response<Body>, Error> {
         return Err(Error::TooManySessions);
     }
     let (outbox, outgoing) = outbox();
-    let duplex = Duplex::new(Arc::clone(server), context.principal.clone(), outbox, "sse");
+    let duplex =
+        Duplex::new(Arc::clone(server), context.principal.clone(), context.request_id.peer(), outbox, "sse");
     let pair = Pair { id: new_id()?, server: Arc::clone(server), duplex: Arc::clone(&duplex) };
     server.pairs.open.insert(pair.id.clone(), (holder, duplex));
     let (keep_alive, drain) = (context.policy.limits.keep_alive, context.policy.drain);
