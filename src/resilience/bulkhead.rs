@@ -71,14 +71,19 @@ impl Bulkhead {
     ///
     /// [`Busy`] when the queue is full or the wait is over.
     pub async fn enter(&self, holder: &Arc<str>) -> Result<Place, Busy> {
-        let (number, granted) = {
+        let (number, granted) = loop {
             let mut queue = self.queue.lock();
-            if let Some(slot) = queue.take(holder, || Instant::now().into_std()) {
-                return Ok(Place { queue: Arc::clone(&self.queue), slot });
+            if let Some(slot) = queue.take(holder, now) {
+                return Ok(self.place(slot));
+            }
+            if let Some((slot, grant)) = queue.grant(now) {
+                drop(queue);
+                drop(grant.send(self.place(slot)));
+                continue;
             }
             let (grant, granted) = oneshot::channel();
-            match queue.wait(holder, grant, Instant::now().into_std()) {
-                Entry::Queued(number) => (number, granted),
+            match queue.wait(holder, grant, now()) {
+                Entry::Queued(number) => break (number, granted),
                 Entry::Full => return Err(Busy::QueueFull { in_flight: self.limit }),
             }
         };
@@ -91,6 +96,10 @@ impl Bulkhead {
         }
     }
 
+    fn place(&self, slot: usize) -> Place {
+        Place { queue: Arc::clone(&self.queue), slot }
+    }
+
     /// Places there are.
     pub fn limit(&self) -> usize {
         self.limit
@@ -100,6 +109,10 @@ impl Bulkhead {
     pub fn in_flight(&self) -> usize {
         self.queue.lock().taken()
     }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 /// Takes a caller out of the queue that waits no longer.
@@ -116,10 +129,12 @@ impl Drop for Leaving<'_> {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let next = self.queue.lock().free(self.slot, || Instant::now().into_std());
-        if let Some((slot, grant)) = next {
+        let mut next = self.queue.lock().free(self.slot, now);
+        while let Some((slot, grant)) = next {
             // Not under the lock: one that is not taken comes back at once.
             drop(grant.send(Self { queue: Arc::clone(&self.queue), slot }));
+            // There are more where contention has ended.
+            next = self.queue.lock().grant(now);
         }
     }
 }

@@ -72,11 +72,18 @@ impl<G> PlaceQueue<G> {
     }
 
     /// Takes a place that is free, unless others wait for it or it is left to those who hold less.
+    ///
+    /// Where it takes none, [`grant`](Self::grant) comes before [`wait`](Self::wait): the end of contention is no event.
     pub(super) fn take(&mut self, holder: &Arc<str>, now: impl FnOnce() -> Instant) -> Option<usize> {
-        if self.taken >= self.limit || !self.waiting.is_empty() {
+        if self.taken >= self.limit {
             return None;
         }
         if self.contended_until.is_some() && !self.may_take(holder, now()) {
+            return None;
+        }
+        // While there is contention, all that wait beside a free place have their share already. After it, they are
+        // first.
+        if self.contended_until.is_none() && !self.waiting.is_empty() {
             return None;
         }
         Some(self.occupy(holder))
@@ -138,7 +145,12 @@ impl<G> PlaceQueue<G> {
         self.taken -= 1;
         self.slots[slot] = None;
         self.vacant.push(slot);
-        if self.waiting.is_empty() {
+        self.grant(now)
+    }
+
+    /// Gives a place that is free to the next that waits, if it may have it.
+    pub(super) fn grant(&mut self, now: impl FnOnce() -> Instant) -> Option<(usize, G)> {
+        if self.waiting.is_empty() || self.taken >= self.limit {
             return None;
         }
         let next = self.next()?;
@@ -211,6 +223,28 @@ mod tests {
     }
 
     #[test]
+    fn places_left_for_those_who_hold_little_are_not_behind_the_queue_of_those_who_hold_much() {
+        let (mut queue, start) = (PlaceQueue::new(16, 64), Instant::now());
+        let (ann, bob) = (name(0), name(1));
+        let slots: Vec<_> = (0..16).map(|_| queue.take(&ann, || start).unwrap()).collect();
+        let Entry::Queued(number) = queue.wait(&bob, 1, start) else { unreachable!() };
+        queue.leave(number);
+        for slot in &slots[..2] {
+            assert!(queue.free(*slot, || start).is_none());
+        }
+        for _ in 0..2 {
+            assert!(queue.take(&ann, || start).is_none() && queue.grant(|| start).is_none());
+            assert!(matches!(queue.wait(&ann, 0, start), Entry::Queued(_)));
+        }
+        let bobs = queue.take(&bob, || start).unwrap();
+        assert!(queue.free(bobs, || start).is_none());
+        let later = start + CONTENTION;
+        assert!(queue.take(&bob, || later).is_none(), "those who wait are first");
+        assert!(queue.grant(|| later).is_some() && queue.grant(|| later).is_some());
+        assert_eq!((queue.taken(), queue.waiting()), (16, 0));
+    }
+
+    #[test]
     fn holders_of_equally_many_are_served_in_turn() {
         let (mut queue, now) = (PlaceQueue::new(1, 64), Instant::now());
         let slot = queue.take(&name(9), || now).unwrap();
@@ -231,62 +265,124 @@ mod tests {
         Enter(u8),
         Free(usize),
         Leave(usize),
+        EndContention,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
-            4 => (0..4u8).prop_map(Step::Enter),
-            3 => (0..64usize).prop_map(Step::Free),
-            1 => (0..64usize).prop_map(Step::Leave),
+            40 => (0..4u8).prop_map(Step::Enter),
+            40 => Just(Step::Enter(0)),
+            50 => (0..64usize).prop_map(Step::Free),
+            15 => (0..64usize).prop_map(Step::Leave),
+            1 => Just(Step::EndContention),
         ];
-        proptest::collection::vec(step, 0..120)
+        proptest::collection::vec(step, 0..200)
+    }
+
+    /// Two lists: who has a place, and who waits.
+    struct Model {
+        queue: PlaceQueue<u8>,
+        bound: usize,
+        now: Instant,
+        held: Vec<(usize, u8)>,
+        waiting: Vec<(u64, u8)>,
+    }
+
+    impl Model {
+        fn held(&self, one: u8) -> usize {
+            self.held.iter().filter(|(_, other)| *other == one).count()
+        }
+
+        fn free(&self) -> usize {
+            self.queue.limit - self.held.len()
+        }
+
+        /// Whether a free place is not left to others.
+        fn may_have(&self, one: u8) -> bool {
+            self.free() > self.queue.limit / 8 || self.held(one) < self.queue.limit / 2
+        }
+
+        fn granted(&mut self, (slot, one): (usize, u8)) -> Result<(), TestCaseError> {
+            let least = self.waiting.iter().map(|(_, one)| self.held(*one)).min();
+            prop_assert_eq!(least, Some(self.held(one)));
+            let first = self.waiting.iter().position(|(_, other)| *other == one);
+            self.waiting.remove(first.unwrap());
+            self.held.push((slot, one));
+            Ok(())
+        }
+
+        /// As the bulkhead does it.
+        fn enter(&mut self, one: u8) -> Result<(), TestCaseError> {
+            let now = self.now;
+            loop {
+                if let Some(slot) = self.queue.take(&name(one), || now) {
+                    self.held.push((slot, one));
+                    return Ok(());
+                }
+                let Some(grant) = self.queue.grant(|| now) else { break };
+                self.granted(grant)?;
+            }
+            prop_assert!(self.free() == 0 || !self.may_have(one), "it waits beside a place it may have");
+            match self.queue.wait(&name(one), one, now) {
+                Entry::Queued(number) => self.waiting.push((number, one)),
+                Entry::Full => prop_assert_eq!(self.waiting.len(), self.bound),
+            }
+            Ok(())
+        }
+
+        fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
+            let now = self.now;
+            match step {
+                Step::Enter(one) => self.enter(*one)?,
+                Step::Free(which) if !self.held.is_empty() => {
+                    let (slot, _) = self.held.remove(which % self.held.len());
+                    let mut next = self.queue.free(slot, || now);
+                    while let Some(grant) = next {
+                        self.granted(grant)?;
+                        next = self.queue.grant(|| now);
+                    }
+                    let mut waiting = self.waiting.iter();
+                    prop_assert!(self.free() == 0 || waiting.all(|(_, one)| !self.may_have(*one)));
+                }
+                Step::Leave(which) if !self.waiting.is_empty() => {
+                    self.queue.leave(self.waiting.remove(which % self.waiting.len()).0);
+                }
+                Step::EndContention => self.now += CONTENTION,
+                Step::Free(_) | Step::Leave(_) => {}
+            }
+            // Those that gave way are gone from the queue.
+            let queue = &self.queue;
+            self.waiting.retain(|(number, _)| queue.waiting.iter().any(|other| other.number == *number));
+            Ok(())
+        }
+
+        fn check(&self) -> Result<(), TestCaseError> {
+            let Self { queue, held, waiting, .. } = self;
+            prop_assert_eq!(queue.taken(), held.len());
+            prop_assert_eq!(queue.waiting.len(), waiting.len());
+            prop_assert_eq!(queue.waiters.total(), waiting.len());
+            prop_assert!(held.len() <= queue.limit && waiting.len() <= self.bound);
+            let mut slots: Vec<_> = held.iter().map(|(slot, _)| *slot).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            prop_assert_eq!(slots.len(), held.len(), "one slot, one holder");
+            Ok(())
+        }
     }
 
     proptest! {
-        /// The model keeps two lists: who has a place, and who waits.
         #[test]
-        fn no_place_is_lost_and_each_goes_to_whoever_holds_least(steps in steps()) {
-            let (limit, bound, now) = (3, 6, Instant::now());
-            let mut queue = PlaceQueue::new(limit, bound);
-            let mut held: Vec<(usize, u8)> = Vec::new();
-            let mut waiting: Vec<(u64, u8)> = Vec::new();
+        fn no_place_is_lost_and_each_goes_to_whoever_holds_least(
+            limit in prop::sample::select(vec![3, 16]),
+            steps in steps(),
+        ) {
+            let bound = 6;
+            let queue = PlaceQueue::new(limit, bound);
+            let now = Instant::now();
+            let mut model = Model { queue, bound, now, held: Vec::new(), waiting: Vec::new() };
             for step in steps {
-                let count = |held: &[(usize, u8)], one: u8| held.iter().filter(|other| other.1 == one).count();
-                match step {
-                    Step::Enter(one) => match queue.take(&name(one), || now) {
-                        Some(slot) => held.push((slot, one)),
-                        None => match queue.wait(&name(one), one, now) {
-                            Entry::Queued(number) => waiting.push((number, one)),
-                            Entry::Full => prop_assert_eq!(waiting.len(), bound),
-                        },
-                    },
-                    Step::Free(which) if !held.is_empty() => {
-                        let (slot, _) = held.remove(which % held.len());
-                        let next = queue.free(slot, || now);
-                        prop_assert_eq!(next.is_none(), waiting.is_empty());
-                        if let Some((slot, one)) = next {
-                            let least = waiting.iter().map(|(_, one)| count(&held, *one)).min();
-                            prop_assert_eq!(least, Some(count(&held, one)));
-                            let first = waiting.iter().position(|(_, other)| *other == one);
-                            waiting.remove(first.unwrap());
-                            held.push((slot, one));
-                        }
-                    }
-                    Step::Leave(which) if !waiting.is_empty() => {
-                        queue.leave(waiting.remove(which % waiting.len()).0);
-                    }
-                    Step::Free(_) | Step::Leave(_) => {}
-                }
-                // Those that gave way are gone from the queue.
-                waiting.retain(|(number, _)| queue.waiting.iter().any(|other| other.number == *number));
-                prop_assert_eq!(queue.taken(), held.len());
-                prop_assert_eq!(queue.waiting.len(), waiting.len());
-                prop_assert_eq!(queue.waiters.total(), waiting.len());
-                prop_assert!(held.len() <= limit && waiting.len() <= bound);
-                let mut slots: Vec<_> = held.iter().map(|(slot, _)| *slot).collect();
-                slots.sort_unstable();
-                slots.dedup();
-                prop_assert_eq!(slots.len(), held.len(), "one slot, one holder");
+                model.step(&step)?;
+                model.check()?;
             }
         }
     }
