@@ -92,7 +92,13 @@ impl CallMetrics {
 
     /// Shows the counters of a tool or prompt at zero before its first call, and keeps them however long none comes:
     /// a series that begins with its first error shows no increase.
+    ///
+    /// Where a backend has had too many names lately, a further one is not shown.
     pub fn begin(backend: &str, method: &'static str, name: &str) {
+        let name = series::bounded(backend, name);
+        if name == series::OTHER {
+            return;
+        }
         for outcome in Outcome::ALL {
             recorder::counter(&CALLS, [backend, method, name, outcome.as_str()]).increment(0);
         }
@@ -179,6 +185,18 @@ mod tests {
         CallMetrics::new("begun", "tools/call", "find").finished(Outcome::Lost, Duration::ZERO);
         CallMetrics::begin("begun", "tools/call", "find");
         assert_eq!(lost(), Some(1.0));
+    }
+
+    #[test]
+    fn a_backend_that_renames_its_tools_has_no_series_without_end() {
+        for number in 0..series::MAX_NAMES + 50 {
+            CallMetrics::begin("renaming_uncalled", "tools/call", &format!("tool_{number}"));
+        }
+        let page = recorder::install().render();
+        let begun = page.lines().filter(|line| {
+            line.contains(r#"backend="renaming_uncalled""#) && line.contains(r#"outcome="lost""#)
+        });
+        assert_eq!(begun.count(), series::MAX_NAMES);
     }
 
     #[test]

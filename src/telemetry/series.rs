@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use super::recorder::IDLE;
 
 /// Names of one backend that have series of their own.
-const MAX_NAMES: usize = 1_000;
+pub(super) const MAX_NAMES: usize = 1_000;
 /// What counts the calls of all further names; no tool can be called so.
-const OTHER: &str = "(other)";
+pub(super) const OTHER: &str = "(other)";
 /// A name that was not asked for in so long has no series any more.
 const FORGOTTEN: Duration = Duration::from_secs(2 * IDLE.as_secs());
 
