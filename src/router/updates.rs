@@ -15,7 +15,7 @@ use crate::telemetry::process;
 
 use super::request::Principal;
 use super::router::Router;
-use super::subscriptions::{Added, Interest, Mailbox, PER_CLIENT};
+use super::subscriptions::{Added, Interest, Mailbox, PER_CLIENT, Registry};
 use super::target::resource;
 
 /// How long a client waits for its backends to take a subscription. A backend that needs longer, or is
@@ -28,8 +28,10 @@ pub struct Updates {
     owner: Arc<str>,
     mailbox: Arc<Mailbox>,
     /// By the client's spelling.
-    held: Mutex<BTreeMap<Arc<str>, ResourceSubscription>>,
+    held: Mutex<Held>,
 }
+
+type Held = BTreeMap<Arc<str>, ResourceSubscription>;
 
 impl Updates {
     /// Those of a client of `principal`.
@@ -159,23 +161,39 @@ impl Router {
             )));
         };
         let uri: Arc<str> = uri.into();
-        let mut held = updates.held.lock();
         let owner = Arc::clone(&updates.owner);
-        let interest = Interest { mailbox: Arc::clone(&updates.mailbox), uri: Arc::clone(&uri), owner };
+        let interest = Interest { mailbox: Arc::clone(&updates.mailbox), uri, owner };
+        let mut held = updates.held.lock();
         let mut registry = self.registry().lock();
-        // One that gave way to another client's is entered again.
-        let is_entered = |held: &ResourceSubscription| {
-            held.route == route && registry.has(&route.backend, &route.local, &interest)
-        };
-        if held.get(&uri).is_some_and(is_entered) {
-            let serial = backend.watch(&route.local);
-            return Ok(Told { backend, local: route.local, serial });
-        }
-        if held.len() >= PER_CLIENT {
-            return Err(RpcError::internal(format!("a client can watch {PER_CLIENT} resources, no more")));
-        }
+        let replaced = self.enter(&mut held, &mut registry, &route, interest)?;
         // Under the lock, because a reload that replaces the backend hands its interests over under it.
         let backend = self.backend(&route.backend).unwrap_or(backend);
+        let serial = backend.watch(&route.local);
+        drop(registry);
+        // Not earlier: its end locks the registry.
+        drop(replaced);
+        Ok(Told { backend, local: route.local, serial })
+    }
+
+    /// Has the interest entered and held, and returns what was held for its URI before, if that led elsewhere.
+    fn enter(
+        self: &Arc<Self>,
+        held: &mut Held,
+        registry: &mut Registry,
+        route: &Route,
+        interest: Interest,
+    ) -> Result<Option<ResourceSubscription>, RpcError> {
+        let before = held.get(&interest.uri);
+        let leads_there = |before: &ResourceSubscription| {
+            (&before.route.backend, &before.route.local) == (&route.backend, &route.local)
+        };
+        let is_same = before.is_some_and(leads_there);
+        if is_same && registry.has(&route.backend, &route.local, &interest) {
+            return Ok(None);
+        }
+        if before.is_none() && held.len() >= PER_CLIENT {
+            return Err(RpcError::internal(format!("a client can watch {PER_CLIENT} resources, no more")));
+        }
         match registry.add(&route.backend, &route.local, interest.clone()) {
             Added::Entered => {}
             Added::Displacing(emptied) => {
@@ -186,11 +204,17 @@ impl Router {
             }
             Added::Full => return Err(RpcError::internal("too many resources are watched; try again later")),
         }
-        let serial = backend.watch(&route.local);
-        drop(registry);
-        let told = Told { backend, local: Arc::clone(&route.local), serial };
-        held.insert(uri, ResourceSubscription { router: Arc::clone(self), route, interest });
-        Ok(told)
+        // One that gave way to another client's is entered again, and still held: the end of what is held would take
+        // out the new entry.
+        if is_same {
+            return Ok(None);
+        }
+        let subscription = ResourceSubscription {
+            router: Arc::clone(self),
+            route: route.clone(),
+            interest: interest.clone(),
+        };
+        Ok(held.insert(interest.uri, subscription))
     }
 
     /// Has `backend` report here which resources were updated.
@@ -229,4 +253,37 @@ fn refused(error: &RawJson) -> RpcError {
     let message = error.get("message").and_then(|message| message.to::<String>()).unwrap_or_default();
     let message: String = message.chars().take(200).collect();
     RpcError::new(code, format!("the backend refused the subscription: {message}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::fleet::Fleet;
+    use super::super::seal::Sealer;
+    use super::*;
+
+    #[test]
+    fn a_subscription_that_gave_way_is_entered_again_until_it_ends() {
+        let router = Router::new(Default::default(), Fleet::new(Vec::new()), Sealer::new(&[]).unwrap());
+        let updates = Updates::of(&Principal::named("ann"));
+        let route = Route { backend: "a".into(), local: "a://1".into(), qualified: "a://1".into() };
+        let (mailbox, owner) = (Arc::clone(&updates.mailbox), Arc::clone(&updates.owner));
+        let interest = Interest { mailbox, uri: "a://1".into(), owner };
+        let subscribe = || {
+            let (mut held, mut registry) = (updates.held.lock(), router.registry().lock());
+            let replaced = router.enter(&mut held, &mut registry, &route, interest.clone()).unwrap();
+            drop((held, registry));
+            drop(replaced);
+        };
+        let is_entered = || router.registry().lock().has("a", "a://1", &interest);
+        subscribe();
+        // As it gives way to another client's.
+        router.registry().lock().remove("a", "a://1", &interest);
+        subscribe();
+        assert!(is_entered());
+        subscribe();
+        assert_eq!(router.registry().lock().count(), 1);
+        updates.unsubscribe("a://1");
+        assert_eq!(router.registry().lock().count(), 0);
+    }
 }
