@@ -48,6 +48,11 @@ impl SessionShares {
     /// Takes out a session that has ended.
     pub(super) fn leave(&mut self, holder: &Holder, turn: u64) {
         self.share.remove(holder, 1);
+        self.drop_turn(holder, turn);
+    }
+
+    /// Takes away a turn that was given to a session which was already ending: it leaves with the turn before.
+    pub(super) fn drop_turn(&mut self, holder: &Holder, turn: u64) {
         if let Some(turns) = self.turns.get_mut(holder) {
             turns.remove(&turn);
             if turns.is_empty() {

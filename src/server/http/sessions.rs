@@ -147,10 +147,16 @@ impl Sessions {
     /// Ends the session of `holder` that was unused for longest, of some that have their turn; one with a call last.
     fn evict(&self, holder: &Holder) -> bool {
         let mut least: Option<((bool, Instant), String)> = None;
+        // One that is ending makes room too.
+        let mut is_ending = false;
         {
             let mut shares = self.shares.lock();
             for (id, turn) in shares.next_turns(holder, SAMPLE) {
-                let Some(session) = self.open.get(&id).map(|entry| Arc::clone(&entry)) else { continue };
+                let Some(session) = self.open.get(&id).map(|entry| Arc::clone(&entry)) else {
+                    shares.drop_turn(holder, turn);
+                    is_ending = true;
+                    continue;
+                };
                 session.take_turn(turn);
                 let use_of = (session.session.calls.len() > 0, session.last_used());
                 if least.as_ref().is_none_or(|(other, _)| use_of < *other) {
@@ -158,7 +164,7 @@ impl Sessions {
                 }
             }
         }
-        least.is_some_and(|(_, id)| self.remove(&id, |_| true))
+        least.map_or(is_ending, |(_, id)| self.remove(&id, |_| true))
     }
 
     /// Ends the sessions that were unused for longest, of holders that have no fewer than `holder`: clients that open

@@ -40,6 +40,20 @@ fn a_newcomer_gets_the_session_that_the_largest_holder_used_longest_ago() {
 }
 
 #[test]
+fn a_session_that_ends_while_one_is_looked_for_keeps_no_turn() {
+    let sessions = Sessions::default();
+    let open = |who: &str| sessions.open(session(who), claim(who, 3), &sealer());
+    let (first, second, _) = (open("ann").unwrap(), open("ann").unwrap(), open("ann").unwrap());
+    let ann = Holder::Principal("ann".into());
+    // Out of the table, and not out of the shares yet.
+    let (_, ending) = sessions.open.remove(&first).unwrap();
+    assert!(sessions.evict(&ann), "the one that is unused for longest of the others");
+    assert!(sessions.get(&second, &Principal::named("ann")).is_err());
+    sessions.ended(&first, &ending);
+    assert_eq!(sessions.shares.lock().next_turns(&ann, SAMPLE).len(), sessions.len());
+}
+
+#[test]
 fn the_limit_on_sessions_holds() {
     let sessions = Sessions::default();
     sessions.open(session("ann"), claim("ann", 1), &sealer()).unwrap();
