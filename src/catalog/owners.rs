@@ -191,7 +191,9 @@ impl Owners {
         // What would be asked of this backend anyway needs no mark.
         let found = found.or_else(|| self.only_candidate(local));
         let is_reachable = found.is_some_and(|route| &*route.backend == backend);
-        (!is_reachable && !uris::is_web(local)).then(|| uris::marked(&slug, local))
+        // Nor where there is nobody else whose it could be.
+        let is_alone = self.by_slug.len() == 1 && !self.is_partial;
+        (!is_reachable && !is_alone && !uris::is_web(local)).then(|| uris::marked(&slug, local))
     }
 
     fn marked<'a>(&self, uri: &'a str) -> Option<(&Owner, &'a str)> {
