@@ -58,8 +58,13 @@ pub enum Busy {
 impl Bulkhead {
     /// At least one place, and four times as many in the queue.
     pub fn new(settings: &ConcurrencySettings) -> Self {
-        let limit = usize::try_from(settings.in_flight).unwrap_or(usize::MAX).clamp(1, MAX_PLACES);
-        let queue = PlaceQueue::new(limit, limit * QUEUE_PER_PLACE);
+        Self::with_queue(settings, limit_of(settings) * QUEUE_PER_PLACE)
+    }
+
+    /// At least one place, and so many in the queue.
+    pub fn with_queue(settings: &ConcurrencySettings, queue: usize) -> Self {
+        let limit = limit_of(settings);
+        let queue = PlaceQueue::new(limit, queue);
         Self { limit, queue: Arc::new(Mutex::new(queue)), queue_wait: settings.queue_wait }
     }
 
@@ -109,6 +114,10 @@ impl Bulkhead {
     pub fn in_flight(&self) -> usize {
         self.queue.lock().taken()
     }
+}
+
+fn limit_of(settings: &ConcurrencySettings) -> usize {
+    usize::try_from(settings.in_flight).unwrap_or(usize::MAX).clamp(1, MAX_PLACES)
 }
 
 fn now() -> std::time::Instant {
