@@ -5,7 +5,7 @@
 //! then one whose request is still on its way. A connection with a call in flight is closed only where all others have
 //! one too and the room beyond the bound, which is for holders of little, is used up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ pub(in crate::server) struct Connections {
 struct Table {
     share: FairShare<Holder>,
     open: HashMap<u64, Owned>,
+    /// The numbers of each holder's connections.
+    numbers: HashMap<Holder, BTreeSet<u64>>,
     next: u64,
 }
 
@@ -52,7 +54,8 @@ enum Entry {
 
 impl Connections {
     pub(super) fn up_to(bound: usize) -> Arc<Self> {
-        let table = Table { share: FairShare::new(bound), open: HashMap::new(), next: 0 };
+        let table =
+            Table { share: FairShare::new(bound), open: HashMap::new(), numbers: HashMap::new(), next: 0 };
         let reserve = (bound / 16).clamp(1, MAX_RESERVE);
         Arc::new(Self {
             bound,
@@ -158,12 +161,19 @@ impl Connections {
 impl Table {
     fn enter(&mut self, holder: Holder, connection: Arc<Connection>) {
         self.share.add(&holder, 1);
+        self.numbers.entry(holder.clone()).or_default().insert(connection.number);
         self.open.insert(connection.number, Owned { connection, holder });
     }
 
     fn remove(&mut self, number: u64) -> Option<Owned> {
         let entry = self.open.remove(&number)?;
         self.share.remove(&entry.holder, 1);
+        if let Some(numbers) = self.numbers.get_mut(&entry.holder) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.numbers.remove(&entry.holder);
+            }
+        }
         Some(entry)
     }
 
@@ -202,8 +212,8 @@ impl Table {
     }
 
     fn of(&self, holder: &Holder) -> impl Iterator<Item = (Activity, u64, u64)> {
-        let own = self.open.values().filter(move |entry| entry.holder == *holder);
-        own.map(|Owned { connection, .. }| {
+        let own = self.numbers.get(holder).into_iter().flatten();
+        own.filter_map(|number| self.open.get(number)).map(|Owned { connection, .. }| {
             let (activity, since) = connection.use_of();
             (activity, since, connection.number)
         })
