@@ -43,9 +43,14 @@ impl Backend {
         if !self.may_have_legacy_side(shared) {
             return None;
         }
-        if let Some(open) = self.legacy_side.open() {
-            return Some(open);
+        match self.legacy_side.open() {
+            Some(open) => Some(open),
+            // In a box, made only when needed: what opens a connection is large, and calls pass here.
+            None => Box::pin(self.open_legacy_side(shared)).await,
         }
+    }
+
+    async fn open_legacy_side(&self, shared: &Connection) -> Option<Arc<Connection>> {
         let mut not_before = self.legacy_side.not_before.lock().await;
         if let Some(open) = self.legacy_side.open() {
             return Some(open);

@@ -90,9 +90,8 @@ impl Backend {
         turn: Turn,
     ) -> Result<Lease, Failure> {
         let lease = match turn {
-            // In a box: most calls have nothing to do with it.
             Turn::Everybody if self.speaks_both(&shared, wants) => {
-                Lease::shared(Box::pin(self.legacy_side(&shared)).await.unwrap_or(shared))
+                Lease::shared(self.legacy_side(&shared).await.unwrap_or(shared))
             }
             Turn::Everybody => Lease::shared(shared),
             Turn::OneCall(capabilities) => self.borrow(shared, wants, capabilities).await?,

@@ -34,8 +34,20 @@ pub fn gateway_info() -> RawJson {
 
 /// `info` if a typed peer can read it as a client's name and version.
 pub fn readable_info(info: RawJson) -> Option<RawJson> {
-    let is_text = |key| info.get(key).is_some_and(|value| value.string().is_some());
-    (info.len() <= MAX_INFO && is_text("name") && is_text("version")).then_some(info)
+    if info.len() > MAX_INFO {
+        return None;
+    }
+    // One pass, because every call of a modern client comes here: the text is valid JSON, so a quote begins a string.
+    let (mut has_name, mut has_version) = (false, false);
+    for (key, value) in info.spelt_members() {
+        let is_text = value.first() == Some(&b'"');
+        match key {
+            b"\"name\"" => has_name = is_text,
+            b"\"version\"" => has_version = is_text,
+            _ => {}
+        }
+    }
+    (has_name && has_version).then_some(info)
 }
 
 /// What a client's request carries in `_meta`, as far as the gateway looks.
@@ -45,7 +57,7 @@ pub struct RequestMeta {
     pub protocol_version: Option<String>,
     /// Declared with this request.
     pub client_capabilities: Option<RawJson>,
-    /// The client's name and version, if they are in the form that MCP wants.
+    /// The client's name and version, as written; see [`readable_info`].
     pub client_info: Option<RawJson>,
     /// Least level of log notifications wanted.
     pub log_level: Option<String>,
@@ -68,7 +80,7 @@ impl RequestMeta {
             match &*name {
                 key::PROTOCOL_VERSION => read.protocol_version = text(value),
                 key::CLIENT_CAPABILITIES => read.client_capabilities = Some(meta.sharing(value)),
-                key::CLIENT_INFO => read.client_info = readable_info(meta.sharing(value)),
+                key::CLIENT_INFO => read.client_info = Some(meta.sharing(value)),
                 key::LOG_LEVEL => read.log_level = text(value),
                 key::PROGRESS_TOKEN => read.progress_token = Some(meta.sharing(value)),
                 trace::PARENT | trace::STATE | trace::BAGGAGE => {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::protocol::{
     ClientCapabilities, Era, HopMeta, LogLevel, Object, RawJson, Revision, Routed, gateway_info,
-    is_vendor_notification, meta_key, method, rewrite_meta, tasks,
+    is_vendor_notification, meta_key, method, readable_info, rewrite_meta, tasks,
 };
 
 use super::convert;
@@ -62,7 +62,7 @@ fn hop_meta(caller: &Caller, revision: Revision, id: u64) -> HopMeta {
     HopMeta {
         revision: Some(revision),
         client_capabilities: Some(client_capabilities),
-        client_info: Some(caller.client_info.clone().unwrap_or_else(gateway_info)),
+        client_info: Some(caller.client_info.clone().and_then(readable_info).unwrap_or_else(gateway_info)),
         log_level: caller.log_level,
         progress_token,
         trace,
@@ -103,13 +103,14 @@ pub(super) fn notification(name: &str, params: Option<RawJson>, caller: &Caller)
         |method, params| Some(Event::Notification { method: Cow::Borrowed(method), params: Some(params) });
     match name {
         method::PROGRESS => {
-            let params = params?;
+            // Before the token is replaced: what was noted of the members holds for the message as it came.
+            let params = convert::progress(params?)?;
             let token = caller.progress_token.as_ref()?;
             // On a request's own stream it is known what progress is about, even if the backend does not say.
             let told =
                 || Some(Object::parse(&params)?.changed(&[(meta_key::PROGRESS_TOKEN, Some(token.clone()))]));
             let params = params.with(meta_key::PROGRESS_TOKEN, token).or_else(told)?;
-            event(method::PROGRESS, convert::progress(params)?)
+            event(method::PROGRESS, params)
         }
         method::MESSAGE => {
             let params = params?;

@@ -8,7 +8,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::budget::{Gathered, Held};
-use crate::protocol::{self, Id, ListKind, Message, RawJson, SseParser, code, frame, header, method};
+use crate::protocol::{
+    self, Id, ListKind, Malformed, Message, RawJson, SseParser, code, frame, header, method,
+};
 use crate::threads::Turn;
 
 use super::super::signals::answer_to;
@@ -242,20 +244,22 @@ impl HttpReply {
     /// Takes the messages of an event or of a whole body. What is none means nothing, unless it shows the id of the
     /// request: then no other answer will come.
     fn read(&mut self, text: &Bytes) {
-        let mut messages = Vec::with_capacity(1);
-        match self.body {
-            Body::Json(..) => protocol::each_in_body(text, |message| messages.push(message)),
-            Body::Events(..) | Body::Refusal(_) => {
-                protocol::each_message(text, |message| messages.push(message))
-            }
+        let is_whole_body = matches!(self.body, Body::Json(..));
+        let take = |message| self.take_message(message, text);
+        if is_whole_body {
+            protocol::each_in_body(text, take);
+        } else {
+            protocol::each_message(text, take);
         }
-        for message in messages {
-            match message {
-                Ok(message) => self.dispatch(message),
-                Err(_) if self.shows_own_id(text) => self
-                    .fail(Failure::malformed("the backend answered with something that is no MCP message")),
-                Err(_) => tracing::debug!(bytes = text.len(), "skipped something that is no MCP message"),
+    }
+
+    fn take_message(&mut self, message: Result<Message, Box<Malformed>>, text: &Bytes) {
+        match message {
+            Ok(message) => self.dispatch(message),
+            Err(_) if self.shows_own_id(text) => {
+                self.fail(Failure::malformed("the backend answered with something that is no MCP message"));
             }
+            Err(_) => tracing::debug!(bytes = text.len(), "skipped something that is no MCP message"),
         }
     }
 

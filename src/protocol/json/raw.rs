@@ -133,7 +133,7 @@ impl RawJson {
     }
 
     /// Keys with their quotes and escapes, and values, as they stand.
-    pub(in crate::protocol) fn spelt_members(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn spelt_members(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.places().map(|member| (&self.text[member.key], &self.text[member.value]))
     }
 

@@ -12,13 +12,15 @@ use crate::protocol::{LogLevel, Object, RawJson};
 
 /// Progress as every client reads it; `None` if it says none.
 pub(in crate::router) fn progress(params: RawJson) -> Option<RawJson> {
-    let said = params.get("progress")?;
-    let total = params.get("total");
-    let is_fine =
-        is_number(&said) && total.as_ref().is_none_or(is_number) && is_text_or_none(&params, "message");
-    if is_fine {
+    if is_plain(&params, "\"progress\"", |key, value| match key {
+        b"\"progress\"" | b"\"total\"" => starts_number(value),
+        b"\"message\"" => starts_text(value),
+        _ => true,
+    }) {
         return Some(params);
     }
+    let said = params.get("progress")?;
+    let total = params.get("total");
     let mut repaired = Object::parse(&params)?;
     repaired.set("progress", number_in(&said)?);
     match total.as_ref().and_then(number_in) {
@@ -31,14 +33,41 @@ pub(in crate::router) fn progress(params: RawJson) -> Option<RawJson> {
     Some(repaired.to_json())
 }
 
+/// Whether an object has the member `key`, spelt with its quotes, and each of its members `fits`. One pass, because
+/// there may be very many notifications; what has escapes in its keys is looked at again.
+fn is_plain(params: &RawJson, key: &str, fits: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+    let mut is_there = false;
+    for (name, value) in params.spelt_members() {
+        if name.contains(&b'\\') || !fits(name, value) {
+            return false;
+        }
+        is_there |= name == key.as_bytes();
+    }
+    is_there
+}
+
+fn starts_text(value: &[u8]) -> bool {
+    value.first() == Some(&b'"')
+}
+
+fn starts_number(value: &[u8]) -> bool {
+    value.first().is_some_and(|first| *first == b'-' || first.is_ascii_digit())
+}
+
 /// A log message as every client reads it.
 pub(in crate::router) fn log_message(params: RawJson) -> Option<RawJson> {
+    if params.get("level").is_some()
+        && is_plain(&params, "\"data\"", |key, value| match key {
+            b"\"level\"" => is_level(value),
+            b"\"logger\"" => starts_text(value),
+            _ => true,
+        })
+    {
+        return Some(params);
+    }
     let level = params.get("level").and_then(|level| LogLevel::parse(&level.string()?));
     let has_data = params.get("data").is_some();
     let is_logger_fine = is_text_or_none(&params, "logger");
-    if level.is_some() && has_data && is_logger_fine {
-        return Some(params);
-    }
     let mut repaired = Object::parse(&params)?;
     repaired.set("level", RawJson::of(level.unwrap_or(LogLevel::Debug).as_str()));
     if !has_data {
@@ -51,11 +80,17 @@ pub(in crate::router) fn log_message(params: RawJson) -> Option<RawJson> {
 }
 
 fn is_text_or_none(params: &RawJson, key: &str) -> bool {
-    params.get(key).is_none_or(|value| value.as_bytes().first() == Some(&b'"'))
+    params.get(key).is_none_or(|value| starts_text(value.as_bytes()))
 }
 
 fn is_number(value: &RawJson) -> bool {
-    value.as_bytes().first().is_some_and(|first| *first == b'-' || first.is_ascii_digit())
+    starts_number(value.as_bytes())
+}
+
+/// Whether a value, as it is spelt, is the name of a level.
+fn is_level(value: &[u8]) -> bool {
+    let name = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    name.and_then(|name| std::str::from_utf8(name).ok()).is_some_and(|name| LogLevel::parse(name).is_some())
 }
 
 /// The number that a value is, or spells.
