@@ -86,6 +86,12 @@ impl Freshness {
         self.fetched.send_replace(Some(fetched));
     }
 
+    /// Waits until a fetch has ended that began after `since`.
+    async fn fetched_since(&self, since: Instant) {
+        let mut fetched = self.fetched.subscribe();
+        let _ = fetched.wait_for(|fetched| fetched.is_some_and(|fetched| fetched.began >= since)).await;
+    }
+
     /// `vouched` is how long the backend vouches for the list without a word, `None` if it says when that is over.
     fn due(&self, vouched: Option<Duration>, era: Era) -> ListsDue {
         let Some(fetched) = *self.fetched.borrow() else { return ListsDue::Fresh };
@@ -146,8 +152,7 @@ impl Backend {
     }
 
     async fn fetched_alone(&self, since: Instant) {
-        let mut fetched = self.watched.freshness.fetched.subscribe();
-        let _ = fetched.wait_for(|fetched| fetched.is_some_and(|fetched| fetched.began >= since)).await;
+        self.watched.freshness.fetched_since(since).await;
     }
 
     /// Notes that a list waited in vain: no other does before the next fetch.
@@ -170,6 +175,7 @@ fn declared_as(kind: ListKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::{advance, timeout};
 
     const ZERO: Option<Duration> = Some(Duration::ZERO);
     const LONG: Option<Duration> = Some(Duration::from_secs(3600));
@@ -207,5 +213,23 @@ mod tests {
         assert_eq!(freshness.due(ZERO, Era::Legacy), ListsDue::Expired);
         freshness.end_fetch(freshness.begin_fetch());
         assert_eq!(freshness.due(ZERO, Era::Legacy), ListsDue::Fresh);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fetch_that_began_earlier_does_not_end_the_wait_for_a_list() {
+        const MOMENT: Duration = Duration::from_millis(1);
+        let freshness = Freshness::default();
+        let earlier = freshness.begin_fetch();
+        advance(MOMENT).await;
+        let since = Instant::now();
+        freshness.end_fetch(earlier);
+        assert!(timeout(MOMENT, freshness.fetched_since(since)).await.is_err());
+        let fetching = async {
+            let later = freshness.begin_fetch();
+            advance(MOMENT).await;
+            freshness.end_fetch(later);
+        };
+        let waiting = timeout(MOMENT * 10, freshness.fetched_since(since));
+        assert!(tokio::join!(waiting, fetching).0.is_ok());
     }
 }

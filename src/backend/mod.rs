@@ -15,7 +15,7 @@
 //! | `handshake.rs` | which era does the server speak? |
 //! | `connection.rs` | what can be asked of a connected server? |
 //! | `declared.rs` | what does a server say that it can do? |
-//! | `offer.rs`, `listing.rs`, `pace.rs` | what does it offer, all pages of it, and how soon is it asked again? |
+//! | `offer.rs`, `listing.rs`, `look_schedule.rs`, `pace.rs` | what does it offer, all pages of it, and how soon is it asked again? |
 //! | `watched.rs` | which of its resources do clients watch? |
 //! | `listen.rs`, `subscribe.rs` | how does it learn that, in each era? |
 //! | `reopen.rs` | how long until a stream that ended is opened again? |
@@ -80,6 +80,7 @@ mod legacy_side;
 mod listen;
 mod listing;
 mod lobby;
+mod look_schedule;
 mod marks;
 mod noise;
 mod oauth;

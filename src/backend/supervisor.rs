@@ -14,15 +14,13 @@ use super::child::Child;
 use super::connection::{Connection, Established};
 use super::establish::{Attempt, EXIT_STATUS};
 use super::handshake::Refusal;
+use super::look_schedule::{Look, LookSchedule};
 use super::offer::fetch;
 use super::outage_log::OutageLog;
-use super::pace::Pace;
 use super::state::Ready;
 use super::{Backend, Failure, State, now, said};
 use crate::telemetry::LogLimit;
 
-/// After `list_changed`, how long to wait for more of them before fetching.
-const DEBOUNCE: Duration = Duration::from_millis(150);
 /// Until a list is asked for again that the backend refused while it listed others.
 const PARTIAL: Duration = Duration::from_secs(30);
 /// Between two looks whether a backend over HTTP still answers.
@@ -229,39 +227,35 @@ impl Supervisor {
 
     async fn watch(&self, connection: &Connection, mut child: Option<&mut Child>) -> String {
         let mut refresh = ticks(self.refresh);
-        let (mut health, mut pace) = (ticks(HEALTH), Pace::default());
-        let mut demand = Pace::of_demand();
-        let mut due = None;
+        let (mut health, mut looks) = (ticks(HEALTH), LookSchedule::new());
         let mut partial = self.partial(None);
         loop {
             let checked = tokio::select! {
                 reason = connection.signals().lost() => return reason,
                 reason = ended(&mut child) => return reason,
                 () = self.stop.cancelled() => return "the gateway is stopping".to_owned(),
-                () = self.changed(connection), if due.is_none() => {
-                    due = Some(pace.next(Instant::now() + DEBOUNCE));
+                () = self.changed(connection) => {
+                    looks.changed(Instant::now());
                     continue;
                 }
                 () = self.backend.watched.freshness.wanted() => {
-                    let (now, at) = (Instant::now(), demand.next(Instant::now()));
-                    if at > now {
-                        due = Some(due.map_or(at, |due: Instant| due.min(at)));
-                        continue;
-                    }
-                    due = None;
-                    // The client does without what could not be fetched in time.
-                    if let Err(failure) = self.fetch(connection).await {
-                        tracing::debug!(backend = self.backend.name(), %failure, "lists were wanted in vain");
-                    }
+                    looks.wanted(Instant::now());
                     continue;
                 }
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    due = None;
-                    self.fetch(connection).await
-                }
-                _ = refresh.tick() => self.fetch(connection).await,
+                () = looks.due() => match looks.begin(Instant::now()) {
+                    Look::Changed => self.fetch_due(connection, &mut looks).await,
+                    Look::Demand => {
+                        // The client does without what could not be fetched in time.
+                        if let Err(failure) = self.fetch_due(connection, &mut looks).await {
+                            tracing::debug!(backend = self.backend.name(), %failure, "lists were wanted in vain");
+                            continue;
+                        }
+                        Ok(())
+                    }
+                },
+                _ = refresh.tick() => self.fetch_due(connection, &mut looks).await,
                 () = sleep_until(partial.unwrap_or_else(Instant::now)), if partial.is_some() => {
-                    self.fetch(connection).await
+                    self.fetch_due(connection, &mut looks).await
                 }
                 _ = health.tick() => {
                     self.backend.pool.sweep();
@@ -285,6 +279,13 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Fetches the lists, which serves every look that is due.
+    async fn fetch_due(&self, connection: &Connection, looks: &mut LookSchedule) -> Result<(), Failure> {
+        self.fetch(connection).await?;
+        looks.fetched();
+        Ok(())
     }
 
     /// Waits until the backend says that one of its lists changed, on any of its connections.

@@ -71,9 +71,8 @@ impl Router {
     }
 
     async fn await_lists(&self, since: Instant, changed: Vec<Arc<Backend>>) {
-        let deadline = since + REFETCH_WAIT;
         for backend in changed {
-            if timeout_at(deadline, backend.lists_fetched(since)).await.is_err() {
+            if !is_in_time(since, backend.lists_fetched(since)).await {
                 backend.lists_are_slow();
             }
         }
@@ -100,5 +99,31 @@ impl Router {
         let fleet = self.fleet();
         let unknown = fleet.members().iter().filter(|member| member.is_unknown());
         unknown.map(|member| Arc::clone(&member.backend)).filter(|backend| backend.is_starting()).collect()
+    }
+}
+
+/// Waits for a fetch on behalf of a list that was asked for at `since`; `false` if the list cannot wait any longer.
+async fn is_in_time(since: Instant, fetched: impl Future<Output = ()>) -> bool {
+    timeout_at(since + REFETCH_WAIT, fetched).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_waits_for_a_moment_whatever_number_of_backends_is_late() {
+        let since = Instant::now();
+        assert!(is_in_time(since, sleep(REFETCH_WAIT / 2)).await);
+        assert_eq!(since.elapsed(), REFETCH_WAIT / 2, "it waits no longer than the fetch takes");
+        for _ in 0..3 {
+            assert!(!is_in_time(since, pending()).await);
+        }
+        assert!(since.elapsed() <= REFETCH_WAIT + Duration::from_millis(1), "{:?}", since.elapsed());
+        assert!(is_in_time(since, async {}).await, "what was fetched meanwhile is shown");
     }
 }

@@ -2,7 +2,7 @@
 //! request, questions that are taken back, progress of a client on a question.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use parking_lot::Mutex;
@@ -13,6 +13,8 @@ use crate::support::message::{notification, result};
 use crate::support::{Answer, Asked, Client, RawBackend, Speaks, Yard, eventually, member, within};
 
 const TOOLS: &str = r#"[{"name":"work","inputSchema":{"type":"object"}}]"#;
+/// The limit of a call that is extended, as the configuration of its backend has it.
+const CALL_LIMIT: Duration = Duration::from_secs(3);
 const ABLE: &str = r#"{"elicitation":{},"roots":{}}"#;
 
 /// A call that waits, and where its events are sent.
@@ -73,43 +75,52 @@ fn token(call: &Asked) -> String {
     member(&call.message.param("_meta").unwrap(), "progressToken").unwrap()
 }
 
+/// Has a call last longer than its limit by talking beside it.
+async fn call_with_talk(is_early: bool) {
+    let talker = Talker::start(is_early).await;
+    let yard = Yard::of(&talker.backend.entry_with("raw", "timeouts: { call: 3s }")).await;
+    talker.is_heard().await;
+    let client = Client::legacy(&yard.url).await;
+    let members = r#""name":"raw__work","arguments":{}"#;
+    let request = client.request("7", "tools/call", members, r#""progressToken":"t""#);
+    let asking = tokio::spawn(request.send());
+    let (call, answers) = talker.call().await;
+    let progress = |token: &str, step: u32| {
+        let params = format!(r#"{{"progressToken":{token},"progress":{step}}}"#);
+        notification("notifications/progress", &params)
+    };
+    let own = format!("\"{}\"", token(&call));
+    let (began, mut step) = (Instant::now(), 0);
+    talker.say(&progress(&own, step)).await;
+    let mut events = Events::of(within("a response", asking).await.unwrap().unwrap());
+    loop {
+        let event = events.next().await.unwrap();
+        assert_eq!(event.method, "notifications/progress", "early: {is_early}, {event:?}");
+        assert_eq!(event.param("progressToken").as_deref(), Some("\"t\""), "early: {is_early}");
+        assert_eq!(event.param("progress"), Some(step.to_string()), "early: {is_early}");
+        if began.elapsed() > CALL_LIMIT {
+            break;
+        }
+        // Seven eighths of the limit are left for a machine that is busy.
+        tokio::time::sleep(CALL_LIMIT / 8).await;
+        step += 1;
+        talker.say(&progress("999", 1)).await;
+        talker.say(&progress(&own, step)).await;
+    }
+    talker.say(&notification("notifications/message", r#"{"level":"error","data":"x"}"#)).await;
+    // The answer comes on another connection, so it is sent when the client has what was said before it.
+    assert_eq!(events.next().await.unwrap().method, "notifications/message", "early: {is_early}");
+    answers.send(result(call.message.id.as_deref().unwrap(), r#"{"content":[]}"#)).await.unwrap();
+    drop(answers);
+    talker.calls.lock().clear();
+    let answer = events.next().await.unwrap();
+    assert!(answer.result.is_some(), "early: {is_early}, {answer:?}");
+    assert!(events.next().await.is_none(), "early: {is_early}");
+}
+
 #[tokio::test]
 async fn progress_and_logs_beside_a_call_reach_its_client_and_extend_its_deadline() {
-    for is_early in [true, false] {
-        let talker = Talker::start(is_early).await;
-        let yard = Yard::of(&talker.backend.entry_with("raw", "timeouts: { call: 1s }")).await;
-        talker.is_heard().await;
-        let client = Client::legacy(&yard.url).await;
-        let request = client.request(
-            "7",
-            "tools/call",
-            r#""name":"raw__work","arguments":{}"#,
-            r#""progressToken":"t""#,
-        );
-        let asking = tokio::spawn(async move { client.exchange(request).await });
-        let (call, answers) = talker.call().await;
-        // Longer than the deadline, and never that long in silence.
-        for step in 0..6 {
-            let params = format!(r#"{{"progressToken":"{}","progress":{step}}}"#, token(&call));
-            talker.say(&notification("notifications/progress", &params)).await;
-            talker
-                .say(&notification("notifications/progress", r#"{"progressToken":999,"progress":1}"#))
-                .await;
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
-        talker.say(&notification("notifications/message", r#"{"level":"error","data":"x"}"#)).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        answers.send(result(call.message.id.as_deref().unwrap(), r#"{"content":[]}"#)).await.unwrap();
-        drop(answers);
-        talker.calls.lock().clear();
-        let messages = within("the answer", asking).await.unwrap();
-        let methods: Vec<_> = messages.iter().map(|message| message.method.as_str()).collect();
-        let progress = messages.iter().filter(|message| message.method == "notifications/progress");
-        let tokens: Vec<_> = progress.map(|message| message.param("progressToken").unwrap()).collect();
-        assert_eq!(tokens, vec!["\"t\""; 6], "early: {is_early}, {methods:?}");
-        assert_eq!(methods[6..], ["notifications/message", ""], "early: {is_early}");
-        assert!(messages[7].result.is_some(), "{messages:?}");
-    }
+    tokio::join!(call_with_talk(true), call_with_talk(false));
 }
 
 #[tokio::test]

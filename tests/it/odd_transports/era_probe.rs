@@ -1,7 +1,9 @@
 //! Servers that do not answer `server/discover` as they should, and speak the handshake.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{INITIALIZED, TOOLS, UNKNOWN, call, reason};
 use crate::support::gateway::raw_stdio_entry;
@@ -66,19 +68,24 @@ async fn a_process_that_is_silent_to_the_probe_is_asked_both() {
 
 #[tokio::test]
 async fn a_modern_server_that_is_slow_is_modern_all_the_same() {
-    let backend = RawBackend::start(Speaks::Modern, TOOLS, |asked| {
+    let asked_both = Arc::new(Notify::new());
+    let backend = RawBackend::start(Speaks::Modern, TOOLS, move |asked| {
         let id = asked.message.id.clone()?;
+        if asked.message.method == "initialize" {
+            asked_both.notify_one();
+        }
         let is_probe = asked.message.method == "server/discover";
         is_probe.then(|| {
+            let asked_both = Arc::clone(&asked_both);
             Answer::later(async move {
-                tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+                asked_both.notified().await;
                 let offered = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private"}"#;
                 Answer::Http(200, result(&id, offered))
             })
         })
     })
     .await;
-    let yard = Yard::of(&backend.entry_with("raw", "type: http, timeouts: { connect: 5s }")).await;
+    let yard = Yard::of(&backend.entry_with("raw", "type: http, timeouts: { connect: 8s }")).await;
     call(&yard).await;
     assert_eq!(yard.backend("raw").snapshot.era, Some("modern"));
     assert_eq!(backend.asked("initialize").len(), 1, "it was asked both");
