@@ -51,7 +51,7 @@ fn read_on(text: &str, sealer: Sealer) {
 fn caller() -> Caller {
     Caller {
         principal: Principal::anonymous(),
-        request_id: RequestId::new("r"),
+        request_id: RequestId::new(0),
         revision: Revision::V2026_07_28,
         capabilities: RawJson::parse(Bytes::from_static(b"{}")).expect("an object"),
         session: None,

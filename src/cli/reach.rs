@@ -115,7 +115,7 @@ fn down(gateway: &Gateway) -> Option<String> {
 pub(super) fn caller() -> Caller {
     Caller {
         principal: Principal::anonymous(),
-        request_id: RequestId::new("cli"),
+        request_id: RequestId::new(0),
         revision: Revision::LATEST,
         capabilities: RawJson::empty_object(),
         client_info: None,

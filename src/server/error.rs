@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_refusal_of_an_unknown_token_says_so_in_the_challenge() {
         let error = Error::Unauthorized { token_given: true };
-        let response = error.into_response(None, &RequestId::new("req-1"));
+        let response = error.into_response(None, &RequestId::new(1));
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer error=\"invalid_token\"");
     }

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn refused(meta: RequestMeta, claimed: Option<&str>) -> RpcError {
-        check(&meta, claimed, &Principal::anonymous(), &RequestId::new("req-1")).unwrap_err()
+        check(&meta, claimed, &Principal::anonymous(), &RequestId::new(1)).unwrap_err()
     }
 
     #[test]

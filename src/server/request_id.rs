@@ -23,8 +23,7 @@ impl RequestIds {
     }
 
     pub(super) fn draw(&self) -> RequestId {
-        let number = self.next.fetch_add(STEP, Ordering::Relaxed);
-        RequestId::new(&format!("req-{number:016x}"))
+        RequestId::new(self.next.fetch_add(STEP, Ordering::Relaxed))
     }
 }
 

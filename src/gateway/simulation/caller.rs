@@ -58,7 +58,7 @@ impl Caller {
         });
         let caller = crate::router::Caller {
             principal: Principal::anonymous(),
-            request_id: RequestId::new(&format!("req-{}", self.number)),
+            request_id: RequestId::new(self.number),
             revision: Revision::LATEST,
             capabilities: RawJson::empty_object(),
             client_info: None,

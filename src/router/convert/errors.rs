@@ -180,7 +180,7 @@ mod tests {
     ) -> Result<String, String> {
         let caller = Caller {
             principal: Principal::anonymous(),
-            request_id: RequestId::new("req-1"),
+            request_id: RequestId::new(1),
             revision,
             capabilities: raw(capabilities),
             client_info: None,
