@@ -79,7 +79,8 @@ pub(super) async fn over_http(
         let settled =
             settle(probe_http(connection), patience, initialize_http(connection), ping_http(connection));
         match settled.await? {
-            Settled::Modern(agreement) => {
+            // Requests over HTTP say what they are, each for itself.
+            Settled::Modern(agreement) | Settled::Both { modern: agreement, .. } => {
                 connection.leave_session();
                 connection.agree(Hop::Modern);
                 return Ok(agreement);
@@ -177,6 +178,9 @@ pub(super) async fn over_pipe(
         // A process that died before it answered the probe may have died of it, if only when it was given its next line.
         match settled.await.map_err(Refusal::FellOverProbe)? {
             Settled::Modern(agreement) | Settled::Legacy(agreement) => return Ok(agreement),
+            // It is too slow for its head start even now; in the era that it agreed to last it does what it can.
+            Settled::Both { legacy, .. } if known == Some(Era::Modern) => return Ok(legacy),
+            Settled::Both { .. } => return Err(Refusal::AskedBoth),
             Settled::Again if !is_last => {}
             Settled::Again => break,
             Settled::Refused { rejection, .. } => return Err(rejection.failure.into()),

@@ -16,6 +16,11 @@ const CONFIRM_LIMIT: Duration = Duration::from_secs(1);
 pub(super) enum Settled {
     Modern(Agreement),
     Legacy(Agreement),
+    /// It agreed to both. A server on a pipe may hold to what it agreed to last.
+    Both {
+        modern: Agreement,
+        legacy: Agreement,
+    },
     Again,
     /// It refused both.
     Refused {
@@ -34,24 +39,29 @@ pub(super) async fn settle(
     ping: impl Future<Output = ()>,
 ) -> Result<Settled, Failure> {
     let mut probe = pin!(probe);
-    let initialize = pin!(initialize);
+    let mut initialize = pin!(initialize);
     if let Ok(judged) = timeout(head_start, &mut probe).await {
         return conclude(judged?, initialize).await;
     }
-    let mut initialize = initialize;
     let agreed = tokio::select! {
         biased;
-        judged = &mut probe => return conclude(judged?, initialize).await,
+        judged = &mut probe => return match judged? {
+            Probe::Modern(modern) => Ok(match timeout(CONFIRM_LIMIT, initialize).await {
+                Ok(Ok(legacy)) => Settled::Both { modern, legacy },
+                _ => Settled::Modern(modern),
+            }),
+            probe => conclude(probe, initialize).await,
+        },
         agreed = &mut initialize => agreed,
     };
     match agreed {
-        Ok(agreement) => tokio::select! {
+        Ok(legacy) => tokio::select! {
             biased;
             judged = &mut probe => Ok(match judged {
-                Ok(Probe::Modern(modern)) => Settled::Modern(modern),
-                _ => Settled::Legacy(agreement),
+                Ok(Probe::Modern(modern)) => Settled::Both { modern, legacy },
+                _ => Settled::Legacy(legacy),
             }),
-            _ = timeout(CONFIRM_LIMIT, ping) => Ok(Settled::Legacy(agreement)),
+            _ = timeout(CONFIRM_LIMIT, ping) => Ok(Settled::Legacy(legacy)),
         },
         Err(rejection) if rejection.speaks_modern => Ok(Settled::Again),
         Err(rejection) => Ok(match timeout(limit, probe).await.unwrap_or(Ok(Probe::Legacy(None)))? {
@@ -109,6 +119,7 @@ mod tests {
         match settle(probe, patience, initialize, async { after(ping).await }).await {
             Ok(Settled::Modern(_)) => "modern",
             Ok(Settled::Legacy(_)) => "legacy",
+            Ok(Settled::Both { .. }) => "both",
             Ok(Settled::Again) => "again",
             Ok(Settled::Refused { .. }) => "refused",
             Err(_) => "failed",
@@ -120,7 +131,9 @@ mod tests {
         const NEVER: u64 = 1 << 20;
         let no = || Err(Rejection::from(Failure::unavailable("no")));
         assert_eq!(settled((0, modern()), (0, legacy()), 0).await, "modern");
-        assert_eq!(settled((5, modern()), (5, legacy()), 1).await, "modern", "slow, and of both eras");
+        assert_eq!(settled((0, modern()), (1, legacy()), 0).await, "modern", "it is never asked the other");
+        assert_eq!(settled((5, modern()), (5, legacy()), 1).await, "both", "slow, and of both eras");
+        assert_eq!(settled((5, modern()), (NEVER, legacy()), 1).await, "modern", "ignores `initialize`");
         assert_eq!(settled((60, modern()), (5, no()), 0).await, "modern", "slow, and modern only");
         assert_eq!(settled((NEVER, modern()), (5, legacy()), 0).await, "legacy", "ignores the probe");
         assert_eq!(settled((NEVER, modern()), (5, legacy()), NEVER).await, "legacy", "and ping");

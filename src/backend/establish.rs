@@ -191,6 +191,7 @@ impl Attempt<'_> {
 async fn explain(refusal: Refusal, child: &mut Child, patience: Duration) -> Refusal {
     let Ok(reason) = tokio::time::timeout(patience, child.ended()).await else { return refusal };
     match refusal {
+        Refusal::AskedBoth => Refusal::AskedBoth,
         Refusal::NotLegacy(failure) => Refusal::NotLegacy(failure),
         Refusal::FellOverProbe(failure) => Refusal::FellOverProbe(Failure { message: reason, ..failure }),
         _ => Refusal::Failed(Failure::unavailable(reason)),

@@ -71,6 +71,8 @@ pub(super) enum Refusal {
     /// The connection ended over the modern probe: some old servers fall over a method they do not
     /// know. The next attempt must not probe.
     FellOverProbe(Failure),
+    /// The process speaks both eras and agreed to both. The next attempt must ask in the modern one alone.
+    AskedBoth,
     /// The process was asked `initialize` without a probe, and lives and refuses it: it is no legacy server, and
     /// the next attempt must probe.
     NotLegacy(Failure),
@@ -87,7 +89,7 @@ impl Refusal {
                 let status = failure.http_status.and_then(|status| StatusCode::from_u16(status).ok());
                 status.is_some_and(speaks_of_era)
             }
-            Self::NotStarted(_) | Self::FellOverProbe(_) => false,
+            Self::NotStarted(_) | Self::FellOverProbe(_) | Self::AskedBoth => false,
         }
     }
 
@@ -99,6 +101,7 @@ impl Refusal {
             | Self::FellOverProbe(failure)
             | Self::NotLegacy(failure)
             | Self::NotStreamable(failure) => failure,
+            Self::AskedBoth => Failure::unavailable("the process was asked in both eras at once"),
         }
     }
 }

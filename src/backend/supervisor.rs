@@ -125,6 +125,15 @@ impl Supervisor {
                 // Of both, what it said to the method that it knows is the reason.
                 (refused.unwrap_or(failure.message), None)
             }
+            Err(Refusal::AskedBoth) => {
+                self.backend.learn_era(Some(Era::Modern));
+                tracing::debug!(
+                    backend = self.backend.name(),
+                    "starting again with the modern question alone"
+                );
+                self.attempted_before = false;
+                return;
+            }
             Err(Refusal::NotLegacy(failure)) => {
                 // What it fell over before was not the probe, or another server is in its place.
                 self.backend.learn_era(None);
