@@ -118,6 +118,21 @@ impl Router {
         }
     }
 
+    /// The same, if a backend was reached of which the catalog has nothing yet. A list that was asked for while the
+    /// backend was being reached waits for it; one that comes a moment later must not see less.
+    pub(super) fn refresh_if_reached(&self) {
+        let is_missing = {
+            let (merged, fleet) = (self.merged.lock(), self.fleet());
+            let mut members = fleet.members().iter().enumerate();
+            members.any(|(at, member)| {
+                member.backend.offer().is_some() && merged.get(at).is_none_or(Option::is_none)
+            })
+        };
+        if is_missing {
+            self.refresh_if_due();
+        }
+    }
+
     fn offers(&self) -> Vec<Option<Arc<Offer>>> {
         self.fleet().members().iter().map(|member| member.backend.offer()).collect()
     }

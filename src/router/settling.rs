@@ -34,6 +34,7 @@ impl Router {
         let (starting, deadline) = self.first_attempts(since);
         let changed = list.map(|kind| self.changed(kind)).unwrap_or_default();
         if starting.is_empty() && changed.is_empty() {
+            self.refresh_if_reached();
             return None;
         }
         let router = Arc::clone(self);
