@@ -48,11 +48,11 @@ pub(super) fn begin(
     meta: RequestMeta,
 ) -> Result<Work, RpcError> {
     if let Some(routed) = Routed::of(name, Era::Legacy) {
-        let caller = session.caller(request_id.clone(), meta);
+        let caller = session.caller(*request_id, meta);
         return Ok(Work::Routed(server.router.call(Inbound::new(routed, params, caller))));
     }
     if let Some(kind) = ListKind::of(name, Era::Legacy) {
-        let caller = session.caller(request_id.clone(), meta);
+        let caller = session.caller(*request_id, meta);
         return answers::begin_list(server, caller, kind, params);
     }
     match name {
@@ -65,7 +65,7 @@ pub(super) fn begin(
         method::SET_LEVEL => set_level(session, params.as_ref()).map(|result| Work::Ready(result.into())),
         method::INITIALIZE => Err(RpcError::invalid_request("this session is initialized already")),
         _ => {
-            let caller = session.caller(request_id.clone(), meta);
+            let caller = session.caller(*request_id, meta);
             server.router.call_vendor(name, params, caller).map(Work::Routed)
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn check(
     let log_level = answers::log_level(meta)?;
     Ok(Caller {
         principal: principal.clone(),
-        request_id: request_id.clone(),
+        request_id: *request_id,
         revision,
         capabilities: capabilities.ok_or_else(|| missing(meta_key::CLIENT_CAPABILITIES))?,
         client_info: meta.client_info.clone(),

@@ -94,7 +94,7 @@ pub(super) async fn answer(
     let is_last = hardening::is_last(&parts);
     let screened = hardening::check(&parts).and_then(|()| policy.origins.check(&parts.headers));
     let page = screened.as_ref().ok().cloned().flatten();
-    let asked = Asked { server, policy, connection: Arc::clone(&connection), request_id: request_id.clone() };
+    let asked = Asked { server, policy, connection: Arc::clone(&connection), request_id };
     let work = pin!(async {
         screened?;
         route(asked, endpoint, parts, body).await
