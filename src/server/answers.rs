@@ -136,7 +136,7 @@ pub(super) fn log_level(meta: &RequestMeta) -> Result<Option<crate::protocol::Lo
 
 fn complete() -> Object {
     let mut result = Object::new();
-    result.set("resultType", RawJson::of("complete"));
+    result.set("resultType", RawJson::of_spelt(r#""complete""#));
     result
 }
 
@@ -149,9 +149,9 @@ fn set_instructions(result: &mut Object, server: &Server) {
 /// Clients that are told apart may come to see different things, so nothing is shared between them.
 fn set_caching(result: &mut Object, server: &Server, ttl_ms: u64, is_public: bool) {
     let is_open = server.policy.load().authenticator.is_open();
-    let scope = if is_public && is_open { "public" } else { "private" };
+    let scope = if is_public && is_open { r#""public""# } else { r#""private""# };
     result.set("ttlMs", RawJson::of(&ttl_ms));
-    result.set("cacheScope", RawJson::of(scope));
+    result.set("cacheScope", RawJson::of_spelt(scope));
 }
 
 fn meta(server: &Server, era: Era, stale: &[String]) -> RawJson {

@@ -43,6 +43,11 @@ impl RawJson {
         Self::authored(serde_json::to_vec(value).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from))
     }
 
+    /// A value that the gateway itself spells, as JSON. Nothing is copied.
+    pub fn of_spelt(spelt: &'static str) -> Self {
+        Self::authored(Bytes::from_static(spelt.as_bytes()))
+    }
+
     /// The string `text`, spelt.
     pub fn of_text(text: &str) -> Self {
         let mut spelt = BytesMut::with_capacity(text.len() + 2);

@@ -12,15 +12,25 @@ use crate::protocol::{LogLevel, Object, RawJson};
 
 /// Progress as every client reads it; `None` if it says none.
 pub(in crate::router) fn progress(params: RawJson) -> Option<RawJson> {
-    if is_plain(&params, "\"progress\"", |key, value| match key {
-        b"\"progress\"" | b"\"total\"" => starts_number(value),
+    // One pass, because there may be very many; what has escapes in its keys is looked at again.
+    let mut has_progress = false;
+    let is_plain = params.spelt_members().all(|(key, value)| match key {
+        b"\"progress\"" => {
+            has_progress = true;
+            starts_number(value)
+        }
+        b"\"total\"" => starts_number(value),
         b"\"message\"" => starts_text(value),
-        _ => true,
-    }) {
+        _ => !key.contains(&b'\\'),
+    });
+    if is_plain && has_progress {
         return Some(params);
     }
     let said = params.get("progress")?;
     let total = params.get("total");
+    if is_number(&said) && total.as_ref().is_none_or(is_number) && is_text_or_none(&params, "message") {
+        return Some(params);
+    }
     let mut repaired = Object::parse(&params)?;
     repaired.set("progress", number_in(&said)?);
     match total.as_ref().and_then(number_in) {
@@ -33,19 +43,6 @@ pub(in crate::router) fn progress(params: RawJson) -> Option<RawJson> {
     Some(repaired.to_json())
 }
 
-/// Whether an object has the member `key`, spelt with its quotes, and each of its members `fits`. One pass, because
-/// there may be very many notifications; what has escapes in its keys is looked at again.
-fn is_plain(params: &RawJson, key: &str, fits: impl Fn(&[u8], &[u8]) -> bool) -> bool {
-    let mut is_there = false;
-    for (name, value) in params.spelt_members() {
-        if name.contains(&b'\\') || !fits(name, value) {
-            return false;
-        }
-        is_there |= name == key.as_bytes();
-    }
-    is_there
-}
-
 fn starts_text(value: &[u8]) -> bool {
     value.first() == Some(&b'"')
 }
@@ -56,18 +53,28 @@ fn starts_number(value: &[u8]) -> bool {
 
 /// A log message as every client reads it.
 pub(in crate::router) fn log_message(params: RawJson) -> Option<RawJson> {
-    if params.get("level").is_some()
-        && is_plain(&params, "\"data\"", |key, value| match key {
-            b"\"level\"" => is_level(value),
-            b"\"logger\"" => starts_text(value),
-            _ => true,
-        })
-    {
+    let (mut has_level, mut has_data) = (false, false);
+    let is_plain = params.spelt_members().all(|(key, value)| match key {
+        b"\"level\"" => {
+            has_level = true;
+            is_level(value)
+        }
+        b"\"data\"" => {
+            has_data = true;
+            true
+        }
+        b"\"logger\"" => starts_text(value),
+        _ => !key.contains(&b'\\'),
+    });
+    if is_plain && has_level && has_data {
         return Some(params);
     }
     let level = params.get("level").and_then(|level| LogLevel::parse(&level.string()?));
     let has_data = params.get("data").is_some();
     let is_logger_fine = is_text_or_none(&params, "logger");
+    if level.is_some() && has_data && is_logger_fine {
+        return Some(params);
+    }
     let mut repaired = Object::parse(&params)?;
     repaired.set("level", RawJson::of(level.unwrap_or(LogLevel::Debug).as_str()));
     if !has_data {
@@ -113,9 +120,11 @@ mod tests {
 
     #[test]
     fn progress_that_clients_read_keeps_its_bytes_and_other_is_put_right_or_not_told() {
-        for fine in
-            [r#"{ "progress":1.50,"progressToken":1 }"#, r#"{"progress":-1,"total":2,"message":"m","x":[]}"#]
-        {
+        for fine in [
+            r#"{ "progress":1.50,"progressToken":1 }"#,
+            r#"{"progress":-1,"total":2,"message":"m","x":[]}"#,
+            r#"{"\u0070rogress":1,"x\u0041":2}"#,
+        ] {
             assert_eq!(told(progress, fine).as_deref(), Some(fine));
         }
         let table = [
