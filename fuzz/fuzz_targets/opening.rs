@@ -54,6 +54,7 @@ fn caller() -> Caller {
         request_id: RequestId::new(0),
         revision: Revision::V2026_07_28,
         capabilities: RawJson::parse(Bytes::from_static(b"{}")).expect("an object"),
+        client_info: None,
         session: None,
         log_level: None,
         asked_level: None,
