@@ -244,12 +244,16 @@ impl Driver {
     }
 
     pub(super) fn fail(&mut self, failure: CallFailure) -> Event {
+        self.note_failure(&failure);
+        Event::Answer(failure.into_answer(self.inbound.routed))
+    }
+
+    pub(super) fn note_failure(&mut self, failure: &CallFailure) {
         if failure.outcome() == Outcome::Rejected {
             self.account.rejected(failure.error());
         }
         self.account.failed(failure.error(), failure.logged());
         self.account.end(failure.outcome());
-        Event::Answer(failure.into_answer(self.inbound.routed))
     }
 
     /// Answers a request that belongs to no backend.

@@ -79,12 +79,14 @@ impl CallFailure {
     pub(super) fn into_answer(self, routed: Routed) -> Result<RawJson, RawJson> {
         match routed {
             Routed::CallTool => Ok(self.tool_result()),
-            _ => {
-                let error =
-                    RpcError::new(code::BACKEND_FAILURE, format!("{}: {}", self.backend, self.message));
-                Err(error.with_data(json!(self)).to_json())
-            }
+            _ => Err(self.error_value()),
         }
+    }
+
+    /// The failure as an error, as what is not known to exist is answered.
+    pub(super) fn error_value(&self) -> RawJson {
+        let error = RpcError::new(code::BACKEND_FAILURE, format!("{}: {}", self.backend, self.message));
+        error.with_data(json!(self)).to_json()
     }
 
     /// The body stands in a text block, which every client shows its model, and in `_meta` for

@@ -39,6 +39,9 @@ impl Driver {
         };
         let target = Target::of_route(route);
         self.account.begin(&self.router, &target, self.inbound.routed);
-        Err(self.fail(self.failure(&owner.refusal(), &target)))
+        let failure = self.failure(&owner.refusal(), &target);
+        self.note_failure(&failure);
+        // An error also for a tool: nobody was shown one of that name.
+        Err(Event::Answer(Err(failure.error_value())))
     }
 }

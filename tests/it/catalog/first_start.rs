@@ -57,7 +57,7 @@ async fn a_backend_that_does_not_answer_costs_the_first_list_its_wait_and_no_oth
     let client = Client::modern(&yard.url);
     assert_eq!(within("a list", client.tools()).await, ["ready__t"]);
     assert!(yard.router.settling(None).is_none(), "no list waits after the first");
-    let failure = client.call("silent__t", "{}").await.failure();
+    let failure = &client.call("silent__t", "{}").await.error_value()["data"];
     assert_eq!(failure["error"], "backend_unavailable");
     assert!(failure["message"].as_str().unwrap().contains("still starting"), "{failure}");
 }

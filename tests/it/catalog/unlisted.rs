@@ -68,7 +68,9 @@ async fn a_name_of_a_backend_that_was_never_reached_is_answered_with_why_and_whe
     let down = RefusedPort::new();
     let yard = Yard::of(&format!("{}{}", known.entry("api"), down.entry("crm"))).await;
     for client in [Client::legacy(&yard.url).await, Client::modern(&yard.url)] {
-        let failure = client.call("crm__find_customer", "{}").await.failure();
+        let error = client.call("crm__find_customer", "{}").await.error_value();
+        assert!(error["message"].as_str().unwrap().starts_with("crm: "), "{error}");
+        let failure = &error["data"];
         assert_eq!((&failure["error"], &failure["backend"]), (&"backend_unavailable".into(), &"crm".into()));
         assert!(failure["retry_after_ms"].as_u64().is_some(), "{failure}");
         assert!(!failure["message"].as_str().unwrap().contains("api__"), "{failure}");

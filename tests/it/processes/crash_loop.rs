@@ -37,7 +37,7 @@ async fn it_is_started_five_times_and_then_held_with_a_reason_until_somebody_say
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{pid} was not reaped");
     }
     eventually("the end of all that it started", async || sleeping(sleep).is_empty().then_some(())).await;
-    let failure = Client::modern(&yard.url).call("crashing__x", "{}").await.failure();
+    let failure = &Client::modern(&yard.url).call("crashing__x", "{}").await.error_value()["data"];
     assert_eq!(failure["error"], "backend_unavailable", "{failure}");
     assert!(failure["message"].as_str().unwrap().contains("exited with code 7"), "{failure}");
 
