@@ -78,10 +78,13 @@ impl Attempt<'_> {
                 humantime::format_duration(timeouts.start)
             ))),
         };
-        let is_lost = pipe.signals().is_lost();
-        // Before its standard input is closed: what ends because of that says nothing about the failure.
-        let patience = if pipe.signals().is_ended() { EXIT_STATUS } else { Duration::ZERO };
-        let failed = explain(failed, &mut child, patience).await;
+        let (is_lost, is_ended) = (pipe.signals().is_lost(), pipe.signals().is_ended());
+        // A process that ends because the gateway closed its standard input says nothing about the failure.
+        let failed = match (is_lost, is_ended) {
+            (true, false) => failed,
+            (_, true) => explain(failed, &mut child, EXIT_STATUS).await,
+            (false, false) => explain(failed, &mut child, Duration::ZERO).await,
+        };
         pipe.lose("the handshake failed");
         match is_lost {
             true => child.stop_lost().await,
